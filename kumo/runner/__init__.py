@@ -1,0 +1,1 @@
+"""The tiny process that owns one attempt; standard library only."""

@@ -1,0 +1,1 @@
+"""Due moments become slots and runs."""

@@ -1,0 +1,1 @@
+"""What to run, how and when."""
