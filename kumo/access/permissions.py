@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -28,3 +29,12 @@ PERMISSIONS_OF_ROLE: dict[Role, frozenset[Permission]] = {
 def may(role: Role, permission: Permission) -> bool:
     """Whether a role includes a permission."""
     return permission in PERMISSIONS_OF_ROLE[role]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actor:
+    """Who asks: the account behind a request."""
+
+    user_id: int
+    username: str
+    role: Role
