@@ -1,0 +1,184 @@
+"""The attempt directory: what the server asks of a runner, and what the runner leaves behind.
+
+    <home>/runs/<run // 1000>/<run>/<attempt>/
+        started.json   made by link(2) before the script starts; who makes it owns the attempt, once and for all
+        log            every byte that the script printed, in the order it came
+        log.index      sparse: one fixed-size entry (offset, time, line) now and then
+        stop           asks the runner to stop the script; whoever finds it there obeys
+        result.json    renamed into place last; without it the attempt has not ended
+
+A runner holds a lock on `started.json` as long as it lives, so "alive" needs no process id that could be reused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+STARTED: Final = "started.json"
+LOG: Final = "log"
+INDEX: Final = "log.index"
+STOP: Final = "stop"
+RESULT: Final = "result.json"
+
+# Offset in bytes, time in milliseconds since the epoch, number of complete lines before the offset.
+INDEX_ENTRY: Final = struct.Struct("<QQQ")
+
+COMMAND_NOT_FOUND: Final = 127  # the exit codes that a shell gives
+COMMAND_NOT_EXECUTABLE: Final = 126
+
+_DIRECTORIES_PER_SHARD = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptSpec:
+    """What a runner is asked to do. It travels over a socket, never through a file: `environment` may hold secrets."""
+
+    run_id: int
+    attempt: int
+    directory: str  # the attempt directory, absolute
+    arguments: tuple[str, ...]
+    working_directory: str
+    environment: dict[str, str]
+    timeout_seconds: float | None
+    stop_grace_seconds: float
+
+    def to_bytes(self) -> bytes:
+        """The message that a zygote takes."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> AttemptSpec:
+        """Read `to_bytes` back."""
+        values = json.loads(raw.decode("utf-8", "surrogateescape"))
+        values["arguments"] = tuple(values["arguments"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """The marker: this attempt has been started, by this runner."""
+
+    pid: int
+    process_start: int  # clock ticks since boot, /proc/<pid>/stat field 22; with the pid it names one process
+    boot_id: str
+    started_at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How an attempt ended. Sizes in bytes, times in seconds since the epoch."""
+
+    outcome: str  # "exited", "timed_out" or "stopped"
+    exit_code: int | None  # negative: the signal that ended the script
+    reason: str | None  # a sentence, where the exit code does not say enough
+    started_at: float
+    ended_at: float
+    peak_memory_bytes: int
+    peak_cpu_percent: float
+    cpu_seconds: float
+    log_bytes: int
+    log_dropped_bytes: int  # printed, but not kept because the disk was full
+
+
+def attempt_directory(home: Path, run_id: int, attempt: int) -> Path:
+    """Where one attempt lives."""
+    return run_directory(home, run_id) / str(attempt)
+
+
+def run_directory(home: Path, run_id: int) -> Path:
+    """Where all attempts of a run live; sharded, since a million entries in one directory are slow to list."""
+    return home / "runs" / str(run_id // _DIRECTORIES_PER_SHARD) / str(run_id)
+
+
+def claim(directory: str, started: Started) -> int | None:
+    """Make the marker and lock it; the descriptor holds the lock. None when another runner has it.
+
+    The file appears under its name complete and locked, or not at all: written under another name, then linked,
+    which fails when the name exists. A crash before the link leaves a `.started-*` file that means nothing.
+    """
+    temporary = os.path.join(directory, f".started-{started.pid}")  # noqa: PTH118 - pathlib is slow here
+    descriptor = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, json.dumps(asdict(started)).encode())
+        os.fsync(descriptor)
+        os.link(temporary, os.path.join(directory, STARTED))  # noqa: PTH118
+    except FileExistsError:
+        os.close(descriptor)
+        return None
+    finally:
+        os.unlink(temporary)  # noqa: PTH108
+    sync_directory(directory)
+    return descriptor
+
+
+def read_started(directory: Path) -> Started | None:
+    """The marker; None when no runner has taken the attempt yet."""
+    try:
+        return Started(**json.loads((directory / STARTED).read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def runner_is_alive(directory: Path) -> bool:
+    """Whether a runner holds the attempt just now."""
+    try:
+        descriptor = os.open(directory / STARTED, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def write_result(directory: str, result: Result) -> None:
+    """Leave the result, durably: a reader sees the whole of it or none. OSError when the disk is full."""
+    final = os.path.join(directory, RESULT)  # noqa: PTH118
+    temporary = final + ".new"
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, json.dumps(asdict(result)).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, final)  # noqa: PTH105
+    sync_directory(directory)
+
+
+def read_result(directory: Path) -> Result | None:
+    """The result; None when the attempt has not ended."""
+    try:
+        return Result(**json.loads((directory / RESULT).read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def request_stop(directory: Path) -> None:
+    """Ask the runner of this attempt, present or future, to stop its script."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / STOP).touch()
+
+
+def stop_is_requested(directory: str) -> bool:
+    """Whether somebody asked for a stop."""
+    return os.path.exists(os.path.join(directory, STOP))  # noqa: PTH110, PTH118
+
+
+def sync_directory(directory: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
