@@ -38,7 +38,7 @@ async def follow(log: LogFile, offset: int, ended: Ended) -> AsyncIterator[Piece
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     final: str | None = None
-    asked_at = quiet_since = monotonic()
+    asked_at, quiet_since = float("-inf"), monotonic()
     position = offset  # what has been read; `offset` is what has been given out
     while True:
         data = await _read(log, position)
