@@ -25,7 +25,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         # Short: the path of a Unix socket has room for about a hundred bytes.
-        self.directory = Path(tempfile.mkdtemp(prefix="kumo-pg-", dir="/tmp"))  # noqa: S108 - a short path is the point
+        self.directory = Path(tempfile.mkdtemp(prefix="kumo-pg-", dir="/tmp"))
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
