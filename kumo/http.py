@@ -21,13 +21,14 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
 import structlog
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -100,12 +101,29 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# A moment in an answer: ISO 8601 in UTC with Z, to the millisecond.
+UtcMoment = Annotated[datetime, PlainSerializer(_in_utc, return_type=str, when_used="json")]
+
+
+# An id in a path or a query: what does not fit the database's 64 bits is a wrong id, not a failure of the database.
+RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
 def error_answers(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: the error answers it can give, for the OpenAPI document."""
     return {STATUS_OF_CODE[code]: {"model": ErrorEnvelope, "description": code} for code in codes}
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------
+
+
+# A coroutine, like every dependency here: FastAPI would send a plain function through its thread pool.
+async def _database(request: Request) -> Database:
+    return database(request)
 
 
 def database(request: Request) -> Database:
@@ -124,7 +142,7 @@ async def _write(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-DatabaseDep = Annotated[Database, Depends(database)]
+DatabaseDep = Annotated[Database, Depends(_database)]
 # scope="function": the transaction ends before the answer leaves, so that "accepted" means stored, and so that a
 # slow client holds no connection.
 ReadSession = Annotated[AsyncSession, Depends(_read, scope="function")]
@@ -143,6 +161,15 @@ class Page:
 
     _encoding: ClassVar[str] = "utf-8"
 
+    def after_id(self) -> int | None:
+        """The one id that the cursor of a list sorted by id holds; None on the first page."""
+        if self.after is None:
+            return None
+        match self.after:
+            case (int(row_id),) if 0 <= row_id < 2**63:
+                return row_id
+        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+
     def next_cursor(self, rows: Sequence[Any], key: Sequence[Any] | None) -> str | None:
         """The cursor of the next page, from the sort key of this page's last row; None when there is no next page.
 
@@ -154,7 +181,7 @@ class Page:
         return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
-def page(
+async def page(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many items at most.")] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=1000)] = None,
 ) -> Page:
@@ -296,3 +323,9 @@ class RequestContext:
             await answer(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def search_pattern(words: str) -> str:
+    r"""The LIKE pattern (escape `\`) of names that contain these words as they stand."""
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

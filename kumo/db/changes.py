@@ -58,6 +58,13 @@ class Subscription:
         self._pending.clear()
         return changes
 
+    def has_word_of(self, kind: str, row_id: int) -> bool:
+        """Whether one row has changed since the last call, or word may have been dropped; forgets all other word."""
+        found = Change(kind, row_id) in self._pending or self.overflowed
+        self._pending.clear()
+        self.overflowed = False
+        return found
+
     def wake(self) -> None:
         """Make `wait` return without a change."""
         self._woken.set()

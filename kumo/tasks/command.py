@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from kumo.errors import InvalidInput
 
 _SHELL_WORDS = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
-_SCRIPT = re.compile(r".+\.pyw?$")
-_PYTHON = re.compile(r"^python(\d+(\.\d+)*)?$")
-_OPTIONS_WITH_VALUE = frozenset({"-X", "-W"})
 
 
 def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
@@ -40,28 +36,3 @@ def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
     if not arguments or not arguments[0]:
         raise InvalidInput.at("command", "The command is empty. Write what is to be run, as: python main.py")
     return arguments
-
-
-def script_of(command: str, *, shell: bool) -> str | None:
-    """The project's script that a command like `python -u main.py --full` runs; None for any other command."""
-    if shell:
-        return None
-    try:
-        arguments = shlex.split(command)
-    except ValueError:
-        return None
-    if not arguments:
-        return None
-    if _SCRIPT.match(arguments[0]):
-        return arguments[0].removeprefix("./")
-    if not _PYTHON.match(arguments[0]):
-        return None
-    rest = iter(arguments[1:])
-    for argument in rest:
-        if argument in _OPTIONS_WITH_VALUE:
-            next(rest, None)
-        elif not argument.startswith("-"):
-            return argument.removeprefix("./") if _SCRIPT.match(argument) else None
-        elif argument in {"-m", "-c"}:
-            return None
-    return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -90,12 +90,40 @@ class Date:
         return self.at if self.at > moment else None
 
 
+def to_settings(trigger: Trigger) -> tuple[str, dict[str, Any]]:
+    """The trigger's type and its settings as JSON, for the database."""
+    if isinstance(trigger, Cron):
+        return "cron", {"expression": trigger.expression, "timezone": trigger.timezone}
+    if isinstance(trigger, Interval):
+        end_at = trigger.end_at.isoformat() if trigger.end_at else None
+        return "interval", {"seconds": trigger.seconds, "start_at": trigger.start_at.isoformat(), "end_at": end_at}
+    assert isinstance(trigger, Date)
+    return "date", {"at": trigger.at.isoformat()}
+
+
+def from_settings(kind: str, settings: dict[str, Any]) -> Trigger:
+    """Read what `to_settings` gave."""
+    if kind == "cron":
+        return Cron(**settings)
+    if kind == "interval":
+        end_at = settings["end_at"]
+        return Interval(
+            seconds=settings["seconds"],
+            start_at=datetime.fromisoformat(settings["start_at"]),
+            end_at=datetime.fromisoformat(end_at) if end_at else None,
+        )
+    assert kind == "date", kind
+    return Date(at=datetime.fromisoformat(settings["at"]))
+
+
 def validate(trigger: Trigger, *, field: str, now: datetime) -> None:
     """Refuse what can never be due, or far too often, naming the field below `field` that is wrong."""
     if isinstance(trigger, Cron):
         _validate_cron(trigger, field, now)
     elif isinstance(trigger, Interval):
-        _validate_interval(trigger, field)
+        _validate_interval(trigger, field, now)
+    elif trigger.next_after(now) is None:
+        raise InvalidInput.at(f"{field}.at", "This moment has passed; choose one that lies ahead.")
 
 
 def due_moments(trigger: Trigger, after: datetime, count: int) -> list[datetime]:
@@ -191,10 +219,12 @@ def _validate_cron(trigger: Cron, field: str, now: datetime) -> None:
         raise InvalidInput.at(where, "This cron expression never comes due: no such day exists.")
 
 
-def _validate_interval(trigger: Interval, field: str) -> None:
+def _validate_interval(trigger: Interval, field: str, now: datetime) -> None:
     if not SHORTEST_INTERVAL_SECONDS <= trigger.seconds <= LONGEST_INTERVAL_SECONDS:
         raise InvalidInput.at(f"{field}.seconds", "An interval lasts from 1 second to 366 days.")
     if trigger.end_at is not None and trigger.end_at < trigger.start_at:
         raise InvalidInput.at(f"{field}.end_at", "The end lies before the start.")
+    if trigger.next_after(now) is None:
+        raise InvalidInput.at(f"{field}.end_at", "The end has passed: this interval never comes due again.")
 
 

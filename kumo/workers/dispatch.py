@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,9 +41,8 @@ class RunnerEvent:
 class Dispatcher(Protocol):
     """What the supervisor needs of a place where attempts run."""
 
-    @property
-    def woken(self) -> asyncio.Event:
-        """Set when there are events to take."""
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there are new events to take."""
 
     async def launch(self, spec: AttemptSpec) -> None:
         """Have a runner take this attempt; harmless when one already has."""
@@ -58,12 +58,16 @@ class LocalDispatcher:
     """Runners on this machine, forked from a zygote that this process starts."""
 
     def __init__(self) -> None:
-        self.woken = asyncio.Event()
+        self._wake: Callable[[], None] = lambda: None
         self._events: list[RunnerEvent] = []
         self._process: asyncio.subprocess.Process | None = None
         self._control: asyncio.StreamWriter | None = None
         self._event_socket: socket.socket | None = None
         self._starting = asyncio.Lock()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there are new events to take."""
+        self._wake = wake
 
     async def launch(self, spec: AttemptSpec) -> None:
         """Hand the spec to the zygote, started first where there is none."""
@@ -83,7 +87,6 @@ class LocalDispatcher:
 
     def take_events(self) -> list[RunnerEvent]:
         """What runners have said since the last call."""
-        self.woken.clear()
         events, self._events = self._events, []
         return events
 
@@ -144,7 +147,7 @@ class LocalDispatcher:
                 break
             run_id, attempt, kind = EVENT.unpack(raw)
             self._events.append(RunnerEvent(run_id, attempt, kind.rstrip(b"\0").decode()))
-        self.woken.set()
+        self._wake()
 
 
 def _signal(started: Started) -> None:

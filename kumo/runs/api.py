@@ -1,0 +1,141 @@
+"""Routes of runs: request, list, show, stop, repeat. Their logs are in `log_api`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.clock import utc_now
+from kumo.http import Input, Page, PageDep, ReadSession, WriteSession, error_answers
+from kumo.runs import service
+from kumo.runs.models import Run
+from kumo.runs.schemas import RunList, RunOut, run_out, show
+from kumo.runs.service import Cause
+from kumo.runs.states import RunState
+from kumo.tasks import service as tasks
+
+router = APIRouter(tags=["runs"])
+
+_CHANGE = error_answers("unauthenticated", "forbidden", "not_found", "conflict")
+
+
+class RunRequest(Input):
+    """What a run is asked with; nothing yet but the wish."""
+
+
+@router.post(
+    "/tasks/{task_id}/run",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Run a task now",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
+)
+async def run_task(
+    task_id: int,
+    actor: Annotated[Actor, require(Permission.RUN)],
+    session: WriteSession,
+    body: RunRequest | None = None,
+) -> RunOut:
+    """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
+    del body
+    task = await tasks.get(session, task_id)
+    run = await service.request_run(session, task, Cause(type="manual", actor=actor.username), utc_now())
+    return run_out(run, [])
+
+
+@router.delete(
+    "/tasks/{task_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete a task",
+    responses=_CHANGE,
+)
+async def delete_task(
+    task_id: int, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> None:
+    """Delete a task that has no open runs; the runs that it had stay, with their logs."""
+    open_runs = await service.count_open(session, task_id)
+    await tasks.remove(session, task_id, open_runs=open_runs, now=utc_now())
+
+
+@router.get("/runs", summary="List runs", responses=error_answers("unauthenticated", "validation_error"))
+async def list_runs(  # noqa: PLR0913 - one parameter for each filter
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    page: PageDep,
+    task_id: int | None = None,
+    project_id: int | None = None,
+    state: Annotated[list[RunState] | None, Query(description="One or several states.")] = None,
+    from_: Annotated[datetime | None, Query(alias="from", description="Queued at or after this moment.")] = None,
+    to: Annotated[datetime | None, Query(description="Queued before this moment.")] = None,
+) -> RunList:
+    """Runs, the newest first."""
+    conditions: list[ColumnElement[bool]] = []
+    if task_id is not None:
+        conditions.append(Run.task_id == task_id)
+    if project_id is not None:
+        conditions.append(Run.project_id == project_id)
+    if state:
+        conditions.append(Run.state.in_(state))
+    if from_ is not None:
+        conditions.append(Run.queued_at >= from_.astimezone())
+    if to is not None:
+        conditions.append(Run.queued_at < to.astimezone())
+    return await _list(session, page, conditions)
+
+
+@router.get(
+    "/tasks/{task_id}/runs",
+    summary="List the runs of a task",
+    responses=error_answers("unauthenticated", "not_found", "validation_error"),
+)
+async def list_runs_of_task(
+    task_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession, page: PageDep
+) -> RunList:
+    """The runs of one task, the newest first."""
+    await tasks.get(session, task_id)
+    return await _list(session, page, [Run.task_id == task_id])
+
+
+@router.get("/runs/{run_id}", summary="Show a run", responses=error_answers("unauthenticated", "not_found"))
+async def get_run(run_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> RunOut:
+    """One run."""
+    return (await show(session, [await service.get(session, run_id)]))[0]
+
+
+@router.post(
+    "/runs/{run_id}/stop", status_code=status.HTTP_202_ACCEPTED, summary="Stop a run", responses=_CHANGE
+)
+async def stop_run(run_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> RunOut:
+    """Ask the run to end, and kill what is left of it after its grace; it is `stopped` once nothing of it lives."""
+    run = await service.request_stop(session, run_id, utc_now())
+    return (await show(session, [run]))[0]
+
+
+@router.post(
+    "/runs/{run_id}/rerun", status_code=status.HTTP_202_ACCEPTED, summary="Run again", responses=_CHANGE
+)
+async def rerun(
+    run_id: int,
+    actor: Annotated[Actor, require(Permission.RUN)],
+    session: WriteSession,
+    body: RunRequest | None = None,
+) -> RunOut:
+    """Queue the run's task once more, as the task is now."""
+    del body
+    run = await service.rerun(session, run_id, actor=actor.username, now=utc_now())
+    return run_out(run, [])
+
+
+async def _list(session: AsyncSession, page: Page, conditions: list[ColumnElement[bool]]) -> RunList:
+    if page.after is not None:
+        conditions = [*conditions, Run.id < int(page.after[0])]
+    query = select(Run).where(*conditions).order_by(Run.id.desc()).limit(page.limit + 1)
+    rows = (await session.scalars(query)).all()
+    shown = rows[: page.limit]
+    cursor = page.next_cursor(rows, [shown[-1].id] if shown else None)
+    return RunList(items=await show(session, shown), next_cursor=cursor)

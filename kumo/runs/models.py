@@ -1,0 +1,90 @@
+"""Tables of runs and their attempts, and the daily tally that keeps the dashboard's cost from growing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kumo.db.base import Base, id_column
+
+_OPEN = text("state IN ('queued', 'starting', 'running')")
+
+
+class Run(Base):
+    """One request to execute a task, with what it was asked to execute at that moment."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = id_column()
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    task_name: Mapped[str] = mapped_column(String(200))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(Text)
+    cause_type: Mapped[str] = mapped_column(String(20))  # "slot", "manual" or "rerun"
+    trigger_id: Mapped[int | None] = mapped_column(BigInteger)
+    due_at: Mapped[datetime | None]
+    actor: Mapped[str | None] = mapped_column(String(200))
+    attempt: Mapped[int]
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("snapshots.id"))
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    build_id: Mapped[int | None] = mapped_column(ForeignKey("builds.id"))
+    command: Mapped[str] = mapped_column(Text)
+    shell: Mapped[bool]
+    priority: Mapped[int]
+    # How many runs of the task may go at once, this one included; None when overlapping is allowed.
+    max_parallel: Mapped[int | None]
+    timeout_seconds: Mapped[float | None]
+    stop_grace_seconds: Mapped[float]
+    stop_requested_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+
+    __table_args__ = (
+        # The supervisor's question, each second: what is not over? It stays small whatever the history.
+        Index("ix_runs_open", "state", "priority", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_runs_open_task_id", "task_id", sqlite_where=_OPEN, postgresql_where=_OPEN),  # overlap
+        Index("ix_runs_task_id", "task_id", "id"),  # the runs of a task, newest first
+        Index("ix_runs_project_id", "project_id", "id"),  # the runs of a project, newest first
+        Index("ix_runs_state", "state", "id"),  # the list of failed runs, newest first
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Attempt(Base):
+    """One execution of a run's command by one process."""
+
+    __tablename__ = "attempts"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    exit_code: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    peak_cpu_percent: Mapped[float | None]
+    cpu_seconds: Mapped[float | None]
+    log_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    worker: Mapped[str] = mapped_column(String(100))
+
+    __table_args__ = ()
+
+
+class DailyTally(Base):
+    """How many runs of a task ended in a state on a day (UTC)."""
+
+    __tablename__ = "daily_tallies"
+
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    count: Mapped[int]
+
+    __table_args__ = ()

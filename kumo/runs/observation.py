@@ -1,0 +1,43 @@
+"""What an attempt's directory says of it, whoever asks and whatever happened to the server meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kumo.runner.contract import Result, Started, attempt_directory, read_result, read_started, runner_is_alive
+from kumo.runner.tree import boot_id
+
+REBOOTED = "The machine was restarted while it ran."
+VANISHED = "Its runner vanished without leaving a result; it was killed, or ran out of memory."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One attempt as it stands: not taken, going, ended or lost."""
+
+    run_id: int
+    started: Started | None = None
+    result: Result | None = None
+    lost_reason: str | None = None
+
+
+def observe(home: Path, attempts: Sequence[tuple[int, int]]) -> list[Observation]:
+    """Look at some attempts, given as run id and number. Blocks for some file reads each."""
+    return [_observe(run_id, attempt_directory(home, run_id, number)) for run_id, number in attempts]
+
+
+def _observe(run_id: int, directory: Path) -> Observation:
+    result = read_result(directory)
+    if result is not None:
+        return Observation(run_id=run_id, result=result)
+    started = read_started(directory)
+    if started is None or runner_is_alive(directory):
+        return Observation(run_id=run_id, started=started)
+    # The runner may have left its result between the two looks.
+    result = read_result(directory)
+    if result is not None:
+        return Observation(run_id=run_id, result=result)
+    reason = VANISHED if started.boot_id == boot_id() else REBOOTED
+    return Observation(run_id=run_id, started=started, lost_reason=reason)

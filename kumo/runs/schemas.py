@@ -1,0 +1,93 @@
+"""Runs as they cross HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.http import UtcMoment
+from kumo.runs.models import Attempt, Run
+from kumo.runs.service import attempts_of
+from kumo.runs.states import RunState
+
+
+class CauseOut(BaseModel):
+    """Why there is a run."""
+
+    type: str
+    trigger_id: int | None
+    due_at: UtcMoment | None
+    actor: str | None
+
+
+class AttemptOut(BaseModel):
+    """One execution of a run's command."""
+
+    number: int
+    state: str
+    exit_code: int | None
+    started_at: UtcMoment | None
+    ended_at: UtcMoment | None
+    peak_memory_bytes: int | None
+    peak_cpu_percent: float | None
+    cpu_seconds: float | None
+    log_bytes: int | None
+    worker: str
+
+
+class RunOut(BaseModel):
+    """A run."""
+
+    id: int
+    task_id: int
+    task_name: str
+    project_id: int
+    state: RunState
+    reason: str | None
+    cause: CauseOut
+    attempt: int
+    attempts: list[AttemptOut]
+    snapshot_id: int
+    environment_id: int | None
+    build_id: int | None
+    command: str
+    shell: bool
+    priority: int
+    timeout_seconds: float | None
+    stop_grace_seconds: float
+    stop_requested_at: UtcMoment | None
+    queued_at: UtcMoment
+    started_at: UtcMoment | None
+    ended_at: UtcMoment | None
+    duration_seconds: float | None
+    exit_code: int | None
+
+
+class RunList(BaseModel):
+    """One page of runs, the newest first."""
+
+    items: list[RunOut]
+    next_cursor: str | None
+
+
+async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
+    """Some runs as they are answered, with their attempts."""
+    attempts = await attempts_of(session, [run.id for run in runs])
+    return [run_out(run, attempts[run.id]) for run in runs]
+
+
+def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
+    """One run as it is answered."""
+    duration = None
+    if run.started_at is not None and run.ended_at is not None:
+        duration = round((run.ended_at - run.started_at).total_seconds(), 3)
+    columns = {name: getattr(run, name) for name in RunOut.model_fields if hasattr(Run, name)}
+    cause = CauseOut(type=run.cause_type, trigger_id=run.trigger_id, due_at=run.due_at, actor=run.actor)
+    return RunOut(
+        **columns,
+        cause=cause,
+        attempts=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in attempts],
+        duration_seconds=duration,
+    )

@@ -1,0 +1,379 @@
+"""The loop that carries runs from the queue to their end.
+
+Each round stores what runners have left and claims what can start, in one transaction. Word from the dispatcher and
+from other transactions only makes the next round come sooner; each second a full round looks at every open run as it
+stands in its directory, so that nothing depends on the word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.clock import Clock
+from kumo.db.changes import announce
+from kumo.db.session import Database
+from kumo.errors import KumoError
+from kumo.projects.models import Project
+from kumo.runner.contract import attempt_directory
+from kumo.runs.models import Attempt, Run
+from kumo.runs.observation import Observation, observe
+from kumo.runs.preparation import Impossible, Preparation, Ready, Waits
+from kumo.runs.service import move_run
+from kumo.runs.states import ACTIVE, RunState, reason_after, state_after
+from kumo.runs.tally import Ended, note_ends
+from kumo.settings import Settings
+from kumo.workers.dispatch import Dispatcher
+
+log = structlog.get_logger(__name__)
+
+_FULL_ROUND_SECONDS = 1.0
+# A launch whose marker has not come by then is repeated; harmless, since only one runner can take an attempt.
+_RELAUNCH_SECONDS = 10.0
+_LARGEST_BATCH = 500
+_LOCAL = "local"
+
+_runs = Run.__table__
+_attempts = Attempt.__table__
+_MOVE_TO_RUNNING = (
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
+    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"), reason=None)
+)
+_MOVE_TO_END = (
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
+    .values(
+        state=bindparam("b_state"),
+        reason=bindparam("b_reason"),
+        started_at=bindparam("b_started_at"),
+        ended_at=bindparam("b_ended_at"),
+        exit_code=bindparam("b_exit_code"),
+    )
+)
+_MOVE_TO_STARTING = (
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
+    .values(state=RunState.STARTING, build_id=bindparam("b_build_id"), reason=None)
+)
+_END_ATTEMPT = (
+    update(_attempts)
+    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
+    .values(
+        state=bindparam("b_state"),
+        exit_code=bindparam("b_exit_code"),
+        started_at=bindparam("b_started_at"),
+        ended_at=bindparam("b_ended_at"),
+        peak_memory_bytes=bindparam("b_peak_memory_bytes"),
+        peak_cpu_percent=bindparam("b_peak_cpu_percent"),
+        cpu_seconds=bindparam("b_cpu_seconds"),
+        log_bytes=bindparam("b_log_bytes"),
+    )
+)
+_START_ATTEMPT = (
+    update(_attempts)
+    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
+    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A queued run that might start now."""
+
+    run: Run
+    project_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Launch:
+    """A claimed run on its way to a runner."""
+
+    run: Run
+    project_name: str
+    ready: Ready
+
+
+@dataclass(kw_only=True)
+class _Places:
+    """Who holds a place now, while claims are made."""
+
+    free: int
+    of_task: dict[int, int] = field(default_factory=dict)
+
+    def wait_for(self, run: Run) -> str | None:
+        """What keeps the run from starting; None when it may."""
+        going = self.of_task.get(run.task_id, 0)
+        if run.max_parallel is not None and going >= run.max_parallel:
+            return "Waits for an earlier run of the same task to end."
+        if self.free <= 0:
+            return "Waits for a free place; as many runs are going as this machine may run at once."
+        return None
+
+    def take(self, run: Run) -> None:
+        """Give a place away."""
+        self.free -= 1
+        self.of_task[run.task_id] = self.of_task.get(run.task_id, 0) + 1
+
+
+class Supervisor:
+    """Starts queued runs, and stores how they go and end."""
+
+    def __init__(
+        self, database: Database, settings: Settings, dispatcher: Dispatcher, preparation: Preparation, clock: Clock
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._preparation = preparation
+        self._clock = clock
+        self._launched_at: dict[int, float] = {}
+
+    async def forever(self) -> None:
+        """Go round until cancelled."""
+        with self._database.changes.subscribe("queue", "build") as subscription:
+            self._dispatcher.listen(subscription.wake)
+            full_at = monotonic()
+            while True:
+                full = monotonic() >= full_at
+                if full:
+                    full_at = monotonic() + _FULL_ROUND_SECONDS
+                await self.step(self._clock(), full=full)
+                await subscription.wait(max(0.0, full_at - monotonic()))
+
+    async def step(self, now: datetime, *, full: bool = True) -> int:
+        """Go round once, and say how many runs moved.
+
+        1. Look at the attempts that runners spoke of; in a full round at all.
+        2. Pass requests to stop on.
+        3. Store ends and starts, and claim queued runs while there are places, in one transaction.
+        4. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
+        """
+        observations, active = await self._observe(full=full)
+        candidates = await self._candidates()
+        if not observations and not candidates:
+            return 0
+        async with self._database.write() as session:
+            moved = await self._store(session, observations, now)
+            launches = await self._claim(session, candidates, now, tell_reasons=full)
+        if full:
+            launches += await self._forgotten(active, observations)
+        for launch in launches:
+            await self._launch(launch, now)
+        return moved + len(launches)
+
+    async def _observe(self, *, full: bool) -> tuple[list[Observation], Sequence[Run]]:
+        spoken_of = {event.run_id: event.attempt for event in self._dispatcher.take_events()}
+        async with self._database.read() as session:
+            query = select(Run).where(Run.state.in_(ACTIVE))
+            if not full:
+                query = query.where(Run.id.in_(spoken_of) | Run.stop_requested_at.is_not(None))
+            active = (await session.scalars(query)).all()
+        for run in active:
+            if run.stop_requested_at is not None:
+                directory = attempt_directory(self._settings.home, run.id, run.attempt)
+                await asyncio.to_thread(self._dispatcher.stop, directory)
+        looked_at = [(run.id, run.attempt) for run in active if full or run.id in spoken_of]
+        if not looked_at:
+            return [], active
+        observations = await asyncio.to_thread(observe, self._settings.home, looked_at)
+        state_of = {run.id: run.state for run in active}
+        return [seen for seen in observations if _is_news(seen, state_of[seen.run_id])], active
+
+    async def _candidates(self) -> list[_Candidate]:
+        """The queued runs that are next, with everything slow about them already done."""
+        async with self._database.read() as session:
+            rows = await session.execute(
+                select(Run, Project.name)
+                .join(Project, Project.id == Run.project_id)
+                .where(Run.state == RunState.QUEUED)
+                .order_by(Run.priority.desc(), Run.id)
+                .limit(_LARGEST_BATCH)
+            )
+            candidates = [_Candidate(run=run, project_name=name) for run, name in rows.tuples()]
+            for candidate in candidates:
+                await self._preparation.learn(session, candidate.run)
+        return candidates
+
+    async def _store(self, session: AsyncSession, observations: Sequence[Observation], now: datetime) -> int:
+        """Store what was seen; a run that is no longer in the state it was seen in is left alone."""
+        if not observations:
+            return 0
+        seen = {observation.run_id: observation for observation in observations}
+        rows = await session.scalars(
+            select(Run).where(Run.id.in_(seen), Run.state.in_(ACTIVE)).with_for_update()
+        )
+        runs = rows.all()
+        begun = [_begin_values(run, seen[run.id]) for run in runs if not _is_end(seen[run.id])]
+        ended = [_end_values(run, seen[run.id], now) for run in runs if _is_end(seen[run.id])]
+        connection = await session.connection()
+        if begun:
+            await connection.execute(_MOVE_TO_RUNNING, begun)
+            await connection.execute(_START_ATTEMPT, begun)
+        if ended:
+            await connection.execute(_MOVE_TO_END, ended)
+            await connection.execute(_END_ATTEMPT, ended)
+        by_id = {run.id: run for run in runs}
+        await note_ends(
+            session, [Ended.of(by_id[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended]
+        )
+        for run in runs:
+            self._launched_at.pop(run.id, None)
+            announce(session, "run", run.id)
+        return len(runs)
+
+    async def _claim(
+        self, session: AsyncSession, candidates: Sequence[_Candidate], now: datetime, *, tell_reasons: bool
+    ) -> list[_Launch]:
+        """Move queued runs to starting, the highest priority first, as far as there are places."""
+        if not candidates:
+            return []
+        still_queued = set(
+            await session.scalars(
+                select(Run.id)
+                .where(Run.id.in_([candidate.run.id for candidate in candidates]), Run.state == RunState.QUEUED)
+                .with_for_update()
+            )
+        )
+        places = await self._places(session)
+        launches: list[_Launch] = []
+        for candidate in candidates:
+            run = candidate.run
+            if run.id not in still_queued:
+                continue
+            reason = places.wait_for(run)
+            if reason is None:
+                match await self._preparation.prepare(session, run, now):
+                    case Ready() as ready:
+                        places.take(run)
+                        launches.append(_Launch(run=run, project_name=candidate.project_name, ready=ready))
+                        continue
+                    case Impossible() as impossible:
+                        await self._give_up(session, run, RunState.QUEUED, impossible.reason, now)
+                        continue
+                    case Waits() as waits:
+                        reason = waits.reason
+            if tell_reasons and reason != run.reason:
+                await session.execute(update(Run).where(Run.id == run.id).values(reason=reason))
+                announce(session, "run", run.id)
+        await self._store_claims(session, launches)
+        return launches
+
+    async def _places(self, session: AsyncSession) -> _Places:
+        rows = await session.execute(
+            select(Run.task_id, func.count()).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
+        )
+        of_task = dict(rows.tuples().all())
+        return _Places(free=self._settings.max_parallel_runs - sum(of_task.values()), of_task=of_task)
+
+    async def _store_claims(self, session: AsyncSession, launches: Sequence[_Launch]) -> None:
+        if not launches:
+            return
+        connection = await session.connection()
+        claims = [{"b_id": launch.run.id, "b_build_id": launch.ready.build_id} for launch in launches]
+        await connection.execute(_MOVE_TO_STARTING, claims)
+        await connection.execute(
+            insert(_attempts),
+            [
+                {"run_id": launch.run.id, "number": launch.run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
+                for launch in launches
+            ],
+        )
+        for launch in launches:
+            announce(session, "run", launch.run.id)
+
+    async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[_Launch]:
+        """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
+        taken = {seen.run_id for seen in observations}
+        overdue = monotonic() - _RELAUNCH_SECONDS
+        forgotten = [
+            run
+            for run in active
+            if run.state == RunState.STARTING
+            and run.id not in taken
+            and self._launched_at.get(run.id, float("-inf")) < overdue
+        ]
+        launches = []
+        for run in forgotten:
+            async with self._database.read() as session:
+                await self._preparation.learn(session, run)
+                ready = await self._preparation.as_before(session, run)
+                name = await session.scalar(select(Project.name).where(Project.id == run.project_id))
+            log.info("launching again", run_id=run.id)
+            launches.append(_Launch(run=run, project_name=name or "", ready=ready))
+        return launches
+
+    async def _launch(self, launch: _Launch, now: datetime) -> None:
+        run = launch.run
+        self._launched_at[run.id] = monotonic()
+        try:
+            spec = await self._preparation.attempt_spec(run, launch.ready, launch.project_name)
+            await self._dispatcher.launch(spec)
+        except (KumoError, OSError) as error:
+            log.warning("a run could not be launched", run_id=run.id, error=str(error))
+            async with self._database.write() as session:
+                await self._give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
+
+    async def _give_up(self, session: AsyncSession, run: Run, source: RunState, reason: str, now: datetime) -> None:
+        if await move_run(session, run.id, source, RunState.FAILED, reason=reason, ended_at=now):
+            await session.execute(
+                update(Attempt)
+                .where(Attempt.run_id == run.id, Attempt.number == run.attempt)
+                .values(state=RunState.FAILED, ended_at=now)
+            )
+            await note_ends(session, [Ended.of(run, RunState.FAILED, now)])
+            announce(session, "run", run.id)
+
+
+def _is_news(seen: Observation, state: str) -> bool:
+    return _is_end(seen) or (seen.started is not None and state == RunState.STARTING)
+
+
+def _is_end(seen: Observation) -> bool:
+    return seen.result is not None or seen.lost_reason is not None
+
+
+def _begin_values(run: Run, seen: Observation) -> dict[str, Any]:
+    assert seen.started is not None
+    return {"b_id": run.id, "b_number": run.attempt, "b_started_at": _moment(seen.started.started_at)}
+
+
+def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
+    values: dict[str, Any] = {"b_id": run.id, "b_number": run.attempt, "b_source": run.state}
+    result = seen.result
+    if result is None:
+        assert seen.started is not None
+        return values | {
+            "b_state": RunState.LOST,
+            "b_reason": seen.lost_reason,
+            "b_started_at": _moment(seen.started.started_at),
+            "b_ended_at": now,
+            "b_exit_code": None,
+            "b_peak_memory_bytes": None,
+            "b_peak_cpu_percent": None,
+            "b_cpu_seconds": None,
+            "b_log_bytes": None,
+        }
+    return values | {
+        "b_state": state_after(result),
+        "b_reason": reason_after(result, run.timeout_seconds),
+        "b_started_at": _moment(result.started_at),
+        "b_ended_at": _moment(result.ended_at),
+        "b_exit_code": result.exit_code,
+        "b_peak_memory_bytes": result.peak_memory_bytes or None,
+        "b_peak_cpu_percent": result.peak_cpu_percent,
+        "b_cpu_seconds": result.cpu_seconds,
+        "b_log_bytes": result.log_bytes,
+    }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,122 @@
+"""Routes of the schedule: a preview of a trigger, the ledger of a task, the time zones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, select
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.clock import utc_now
+from kumo.http import Input, PageDep, ReadSession, UtcMoment, error_answers
+from kumo.schedules.models import Slot
+from kumo.tasks import service as tasks
+from kumo.tasks.schemas import TriggerIn
+from kumo.tasks.triggers import due_moments, validate, zone_names
+from kumo.tasks.wording import Language, describe, warnings
+
+router = APIRouter(tags=["schedules"])
+
+
+class PreviewRequest(Input):
+    """A trigger, and which of its moments are asked for."""
+
+    trigger: TriggerIn
+    after: datetime | None = Field(default=None, description="Moments after this one; after now without.")
+    count: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class Preview(BaseModel):
+    """What a trigger means."""
+
+    next: list[UtcMoment]
+    description: str
+    warnings: list[str]
+
+
+class SlotOut(BaseModel):
+    """One due moment, or a long gap of them: then `count` from `first_due_at` to `due_at`."""
+
+    id: int
+    trigger_id: int
+    due_at: UtcMoment
+    first_due_at: UtcMoment
+    count: int
+    outcome: str
+    reason: str | None
+    run_id: int | None
+
+
+class SlotList(BaseModel):
+    """One page of the ledger, the newest first."""
+
+    items: list[SlotOut]
+    next_cursor: str | None
+
+
+class ZoneList(BaseModel):
+    """IANA time zones."""
+
+    items: list[str]
+
+
+@router.post(
+    "/triggers/preview",
+    summary="Preview a trigger",
+    responses=error_answers("unauthenticated", "validation_error"),
+)
+async def preview(
+    body: PreviewRequest,
+    _actor: Annotated[Actor, require(Permission.READ)],
+    language: Annotated[Language, Query(description="The language of the description.")] = "en",
+) -> Preview:
+    """The next moments of a trigger, the trigger in words, and what may surprise about it."""
+    now = utc_now()
+    after = now if body.after is None else body.after.astimezone()
+    trigger = body.trigger.to_trigger(field="trigger", now=now)
+    validate(trigger, field="trigger", now=now)
+    return Preview(
+        next=due_moments(trigger, after, body.count),
+        description=describe(trigger, language),
+        warnings=warnings(trigger, now, language),
+    )
+
+
+@router.get(
+    "/tasks/{task_id}/slots",
+    summary="List due moments of a task",
+    responses=error_answers("unauthenticated", "not_found", "validation_error"),
+)
+async def list_slots(  # noqa: PLR0913 - one parameter for each filter
+    task_id: int,
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    page: PageDep,
+    from_: Annotated[datetime | None, Query(alias="from", description="Due at or after this moment.")] = None,
+    to: Annotated[datetime | None, Query(description="Due before this moment.")] = None,
+) -> SlotList:
+    """The ledger: each due moment with its outcome, and the reason where it was not run."""
+    await tasks.get(session, task_id)
+    conditions: list[ColumnElement[bool]] = [Slot.task_id == task_id]
+    if from_ is not None:
+        conditions.append(Slot.due_at >= from_.astimezone())
+    if to is not None:
+        conditions.append(Slot.due_at < to.astimezone())
+    if page.after is not None:
+        conditions.append(Slot.id < int(page.after[0]))
+    rows = (await session.scalars(select(Slot).where(*conditions).order_by(Slot.id.desc()).limit(page.limit + 1))).all()
+    shown = rows[: page.limit]
+    return SlotList(
+        items=[SlotOut.model_validate(slot, from_attributes=True) for slot in shown],
+        next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None),
+    )
+
+
+@router.get("/timezones", summary="List time zones", responses=error_answers("unauthenticated"))
+async def list_timezones(_actor: Annotated[Actor, require(Permission.READ)]) -> ZoneList:
+    """The time zones that a cron trigger may name."""
+    return ZoneList(items=zone_names())

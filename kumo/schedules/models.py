@@ -1,0 +1,37 @@
+"""The ledger of due moments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kumo.db.base import Base, id_column
+
+
+class Slot(Base):
+    """One due moment of one trigger, with what became of it; it never moves.
+
+    A long gap is one row: `due_at` is its last moment, `first_due_at` its first, and `count` says how many.
+    """
+
+    __tablename__ = "slots"
+
+    id: Mapped[int] = id_column()
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    # No foreign key: a trigger may be deleted, its ledger stays. Ids are never used twice.
+    trigger_id: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime]
+    first_due_at: Mapped[datetime]
+    count: Mapped[int] = mapped_column(default=1)
+    outcome: Mapped[str] = mapped_column(String(20))  # "run" or "skipped"
+    reason: Mapped[str | None] = mapped_column(Text)  # of a skipped one: "overlap", "missed" or "no_files"
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("trigger_id", "due_at"),  # a due moment is acted on once
+        Index("ix_slots_task_id", "task_id", "id"),  # the ledger of a task, newest first
+        {"sqlite_autoincrement": True},
+    )

@@ -1,0 +1,189 @@
+"""The first page in one answer; its cost does not grow with the history."""
+
+from __future__ import annotations
+
+import datetime as dt
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.clock import utc_now
+from kumo.environments.models import Environment
+from kumo.http import ReadSession, UtcMoment, error_answers
+from kumo.projects.models import Project
+from kumo.runs.models import DailyTally, Run
+from kumo.runs.schemas import RunOut, show
+from kumo.runs.states import ACTIVE, RunState
+from kumo.tasks.models import Task, TriggerRow
+
+router = APIRouter(tags=["dashboard"])
+
+_DAYS = 14
+_RATE_DAYS = 7
+_LISTED = 10
+_FAILURES = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
+
+
+class Counts(BaseModel):
+    """How many there are."""
+
+    projects: int
+    environments: int
+    tasks: int
+    active_tasks: int
+
+
+class Day(BaseModel):
+    """How the runs of one day (UTC) ended."""
+
+    date: dt.date
+    succeeded: int
+    failed: int
+    other: int
+
+
+class NextDue(BaseModel):
+    """A task that is due soon."""
+
+    task_id: int
+    task_name: str
+    due_at: UtcMoment
+
+
+class Failures(BaseModel):
+    """A task that failed in the last seven days."""
+
+    task_id: int
+    task_name: str
+    count: int
+
+
+class Dashboard(BaseModel):
+    """The first page."""
+
+    counts: Counts
+    running: int
+    queued: int
+    success_rate_7d: float | None
+    days: list[Day]
+    recent_runs: list[RunOut]
+    next_due: list[NextDue]
+    top_failures: list[Failures]
+
+
+@router.get("/dashboard", summary="Show the dashboard", responses=error_answers("unauthenticated"))
+async def dashboard(
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    project_id: Annotated[int | None, Query(description="Only of this project.")] = None,
+) -> Dashboard:
+    """What runs, how it went lately, and what comes next."""
+    now = utc_now()
+    days = await _days(session, now, project_id)
+    last = days[-_RATE_DAYS:]
+    succeeded, failed = sum(day.succeeded for day in last), sum(day.failed for day in last)
+    running, queued = await _open(session, project_id)
+    return Dashboard(
+        counts=await _counts(session, project_id),
+        running=running,
+        queued=queued,
+        success_rate_7d=round(succeeded / (succeeded + failed), 4) if succeeded + failed else None,
+        days=days,
+        recent_runs=await _recent(session, project_id),
+        next_due=await _next_due(session, project_id),
+        top_failures=await _top_failures(session, now, project_id),
+    )
+
+
+async def _counts(session: AsyncSession, project_id: int | None) -> Counts:
+    of_project: list[ColumnElement[bool]] = [] if project_id is None else [Task.project_id == project_id]
+    tasks, active = (
+        (
+            await session.execute(
+                select(func.count(), func.count().filter(Task.active)).where(Task.deleted_at.is_(None), *of_project)
+            )
+        )
+        .tuples()
+        .one()
+    )
+    projects = await session.scalar(select(func.count()).where(Project.deleted_at.is_(None)))
+    environments = await session.scalar(select(func.count()).where(Environment.deleted_at.is_(None)))
+    return Counts(projects=projects or 0, environments=environments or 0, tasks=tasks, active_tasks=active)
+
+
+async def _open(session: AsyncSession, project_id: int | None) -> tuple[int, int]:
+    query = select(Run.state, func.count()).where(Run.state.in_([*ACTIVE, RunState.QUEUED])).group_by(Run.state)
+    if project_id is not None:
+        query = query.where(Run.project_id == project_id)
+    counts = dict((await session.execute(query)).tuples().all())
+    return sum(counts.get(state, 0) for state in ACTIVE), counts.get(RunState.QUEUED, 0)
+
+
+async def _days(session: AsyncSession, now: datetime, project_id: int | None) -> list[Day]:
+    today = now.astimezone(UTC).date()
+    first = today - timedelta(days=_DAYS - 1)
+    query = (
+        select(DailyTally.day, DailyTally.state, func.sum(DailyTally.count))
+        .where(DailyTally.day >= first)
+        .group_by(DailyTally.day, DailyTally.state)
+    )
+    if project_id is not None:
+        query = query.where(DailyTally.project_id == project_id)
+    days = {first + timedelta(days=n): {"succeeded": 0, "failed": 0, "other": 0} for n in range(_DAYS)}
+    for day, state, count in (await session.execute(query)).tuples():
+        if day in days:
+            days[day][_kind(state)] += count
+    return [Day(date=day, **counts) for day, counts in days.items()]
+
+
+def _kind(state: str) -> str:
+    if state == RunState.SUCCEEDED:
+        return "succeeded"
+    return "failed" if state in _FAILURES else "other"
+
+
+async def _recent(session: AsyncSession, project_id: int | None) -> list[RunOut]:
+    query = select(Run).order_by(Run.id.desc()).limit(_LISTED)
+    if project_id is not None:
+        query = query.where(Run.project_id == project_id)
+    return await show(session, (await session.scalars(query)).all())
+
+
+async def _next_due(session: AsyncSession, project_id: int | None) -> list[NextDue]:
+    query = (
+        select(Task.id, Task.name, TriggerRow.next_due_at)
+        .join(Task, Task.id == TriggerRow.task_id)
+        .where(TriggerRow.next_due_at.is_not(None), Task.active)
+        .order_by(TriggerRow.next_due_at)
+        .limit(_LISTED)
+    )
+    if project_id is not None:
+        query = query.where(Task.project_id == project_id)
+    return [
+        NextDue(task_id=task_id, task_name=name, due_at=due_at)
+        for task_id, name, due_at in (await session.execute(query)).tuples()
+        if due_at is not None
+    ]
+
+
+async def _top_failures(session: AsyncSession, now: datetime, project_id: int | None) -> list[Failures]:
+    since = now.astimezone(UTC).date() - timedelta(days=_RATE_DAYS - 1)
+    count = func.sum(DailyTally.count)
+    query = (
+        select(Task.id, Task.name, count)
+        .join(Task, Task.id == DailyTally.task_id)
+        .where(DailyTally.day >= since, DailyTally.state.in_(_FAILURES), Task.deleted_at.is_(None))
+        .group_by(Task.id, Task.name)
+        .order_by(count.desc(), Task.id)
+        .limit(5)
+    )
+    if project_id is not None:
+        query = query.where(Task.project_id == project_id)
+    rows = (await session.execute(query)).tuples()
+    return [Failures(task_id=task_id, task_name=name, count=number) for task_id, name, number in rows]

@@ -1,0 +1,174 @@
+"""Routes of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, status
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.clock import utc_now
+from kumo.errors import InvalidInput
+from kumo.http import PageDep, ReadSession, WriteSession, error_answers, search_pattern
+from kumo.projects.models import Project
+from kumo.tasks import service
+from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut, TriggerIn, TriggerOut
+from kumo.tasks.service import TaskDefinition, TriggerWish
+from kumo.tasks.triggers import from_settings
+
+router = APIRouter(tags=["tasks"])
+
+# May be set to null; in every other field null means "not said".
+_NULLABLE = frozenset({"environment_id", "timeout_seconds"})
+
+IfMatch = Annotated[
+    int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
+]
+
+
+@router.get("/tasks", summary="List tasks", responses=error_answers("unauthenticated", "validation_error"))
+async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    page: PageDep,
+    q: Annotated[str | None, Query(max_length=200, description="Part of a name.")] = None,
+    project_id: int | None = None,
+    environment_id: int | None = None,
+    active: bool | None = None,  # noqa: FBT001 - a query parameter
+) -> TaskList:
+    """Tasks by name."""
+    conditions: list[ColumnElement[bool]] = [Task.deleted_at.is_(None)]
+    if q:
+        conditions.append(Task.name.ilike(search_pattern(q), escape="\\"))
+    if project_id is not None:
+        conditions.append(Task.project_id == project_id)
+    if environment_id is not None:
+        conditions.append(Task.environment_id == environment_id)
+    if active is not None:
+        conditions.append(Task.active == active)
+    if page.after is not None:
+        conditions.append(Task.name > str(page.after[0]))
+    rows = (await session.scalars(select(Task).where(*conditions).order_by(Task.name).limit(page.limit + 1))).all()
+    shown = rows[: page.limit]
+    return TaskList(items=await _show(session, shown), next_cursor=page.next_cursor(rows, [shown[-1].name] if shown else None))
+
+
+@router.post(
+    "/tasks",
+    status_code=status.HTTP_201_CREATED,
+    summary="Create a task",
+    responses=error_answers("unauthenticated", "forbidden", "validation_error", "conflict"),
+)
+async def create_task(
+    body: TaskCreate, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> TaskOut:
+    """Create a task; its triggers count from now."""
+    now = utc_now()
+    definition = TaskDefinition(**_said(body))
+    task = await service.create(session, definition, _wishes(body.triggers or [], now), now)
+    return (await _show(session, [task]))[0]
+
+
+@router.get("/tasks/{task_id}", summary="Show a task", responses=error_answers("unauthenticated", "not_found"))
+async def get_task(task_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> TaskOut:
+    """One task."""
+    return (await _show(session, [await service.get(session, task_id)]))[0]
+
+
+@router.patch(
+    "/tasks/{task_id}",
+    summary="Change a task",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "conflict"),
+)
+async def change_task(
+    task_id: int,
+    body: TaskFields,
+    _actor: Annotated[Actor, require(Permission.WRITE)],
+    session: WriteSession,
+    if_match: IfMatch = None,
+) -> TaskOut:
+    """Change the fields that are given; a trigger with an unknown or no `id` is new and counts from now."""
+    now = utc_now()
+    wishes = None if body.triggers is None else _wishes(body.triggers, now)
+    task = await service.change(session, task_id, _said(body), wishes, seen_version=if_match, now=now)
+    return (await _show(session, [task]))[0]
+
+
+@router.post(
+    "/tasks/{task_id}/pause", summary="Pause a task", responses=error_answers("unauthenticated", "forbidden", "not_found")
+)
+async def pause_task(
+    task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
+) -> TaskOut:
+    """Let no trigger come due until the task is resumed; runs that go on go on."""
+    task = await service.set_active(session, task_id, active=False, now=utc_now())
+    return (await _show(session, [task]))[0]
+
+
+@router.post(
+    "/tasks/{task_id}/resume",
+    summary="Resume a task",
+    responses=error_answers("unauthenticated", "forbidden", "not_found"),
+)
+async def resume_task(
+    task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
+) -> TaskOut:
+    """Let its triggers come due again, from now on."""
+    task = await service.set_active(session, task_id, active=True, now=utc_now())
+    return (await _show(session, [task]))[0]
+
+
+def _said(body: TaskFields) -> dict[str, Any]:
+    """The fields that the request gives a value, without the triggers."""
+    values = {name: getattr(body, name) for name in body.model_fields_set if name != "triggers"}
+    said = {name: value for name, value in values.items() if value is not None or name in _NULLABLE}
+    if said.get("tags") is not None:
+        said["tags"] = tuple(dict.fromkeys(said["tags"]))
+    return said
+
+
+def _wishes(triggers: Sequence[TriggerIn], now: datetime) -> list[TriggerWish]:
+    ids = [given.id for given in triggers if given.id is not None]
+    if len(ids) != len(set(ids)):
+        raise InvalidInput.at("triggers", "The same trigger is given twice.")
+    return [
+        TriggerWish(id=given.id, trigger=given.to_trigger(field=f"triggers.{position}", now=now))
+        for position, given in enumerate(triggers)
+    ]
+
+
+async def _show(session: AsyncSession, tasks: Sequence[Task]) -> list[TaskOut]:
+    ids = [task.id for task in tasks]
+    triggers = await service.triggers_of(session, ids)
+    names = await session.execute(
+        select(Project.id, Project.name).where(Project.id.in_({task.project_id for task in tasks}))
+    )
+    name_of = dict(names.tuples().all())
+    return [_out(task, triggers[task.id], name_of[task.project_id]) for task in tasks]
+
+
+def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str) -> TaskOut:
+    due = [row.next_due_at for row in triggers if row.next_due_at is not None]
+    last_run = None
+    if task.last_run_id is not None and task.last_run_state is not None:
+        last_run = LastRun(id=task.last_run_id, state=task.last_run_state, ended_at=task.last_run_ended_at)
+    columns = {name: getattr(task, name) for name in TaskOut.model_fields if hasattr(Task, name)}
+    return TaskOut(
+        **columns,
+        project_name=project_name,
+        triggers=[_trigger_out(row) for row in triggers],
+        next_due_at=min(due) if due and task.active else None,
+        last_run=last_run,
+    )
+
+
+def _trigger_out(row: TriggerRow) -> TriggerOut:
+    trigger = from_settings(row.type, row.settings)
+    values = {name: getattr(trigger, name, None) for name in TriggerOut.model_fields if name not in ("id", "type")}
+    return TriggerOut.model_validate({"id": row.id, "type": row.type} | values)

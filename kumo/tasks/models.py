@@ -1,0 +1,74 @@
+"""Tables of tasks and their triggers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kumo.db.base import Base, id_column
+
+
+class Task(Base):
+    """What to run and how. A deleted one stays for the history of its runs, without its name."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = id_column()
+    version: Mapped[int] = mapped_column(default=1)
+    name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text, default="")
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    command: Mapped[str] = mapped_column(Text)
+    shell: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+    overlap: Mapped[str] = mapped_column(String(20))
+    max_parallel: Mapped[int] = mapped_column(default=1)
+    catch_up: Mapped[str] = mapped_column(String(20))
+    catch_up_window_seconds: Mapped[int]
+    priority: Mapped[int] = mapped_column(default=0)
+    timeout_seconds: Mapped[float | None]
+    stop_grace_seconds: Mapped[float]
+    # The three below follow the runs: they are written where a run is requested and where it ends.
+    last_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_run_state: Mapped[str | None] = mapped_column(String(20))
+    last_run_ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "uq_tasks_name",
+            "name",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index("ix_tasks_project_id", "project_id"),  # the project's page, and its deletion
+        Index("ix_tasks_environment_id", "environment_id"),  # the environment's page, and its deletion
+        {"sqlite_autoincrement": True},
+    )
+
+
+class TriggerRow(Base):
+    """When a task is due. `next_due_at` is the scheduler's place in it: None when nothing more will come."""
+
+    __tablename__ = "triggers"
+
+    id: Mapped[int] = id_column()
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
+    position: Mapped[int]
+    type: Mapped[str] = mapped_column(String(20))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    next_due_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_triggers_task_id", "task_id"),
+        Index("ix_triggers_next_due_at", "next_due_at"),  # the scheduler's only question
+        {"sqlite_autoincrement": True},
+    )

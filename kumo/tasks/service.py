@@ -1,0 +1,246 @@
+"""Creating, changing, pausing and deleting tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.db.changes import announce
+from kumo.environments.models import Environment
+from kumo.errors import Conflict, InvalidInput, NotFound
+from kumo.projects.models import Project
+from kumo.tasks.command import split_command
+from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.triggers import Trigger, from_settings, to_settings, validate
+
+
+class TaskNotFound(NotFound):
+    """The task does not exist."""
+
+    def __init__(self, task_id: int) -> None:
+        super().__init__(f"Task {task_id} does not exist.")
+
+
+class TaskNameTaken(Conflict):
+    """Another task has the name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A task named {name!r} exists already. Choose another name.")
+
+
+class TaskChanged(Conflict):
+    """Somebody else changed the task meanwhile."""
+
+    def __init__(self, task_id: int, version: int) -> None:
+        super().__init__(f"Task {task_id} was changed meanwhile, to version {version}. Load it again, then change it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerWish:
+    """A trigger that a task shall have: one that it has already, by id, or a new one."""
+
+    id: int | None
+    trigger: Trigger
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDefinition:
+    """Everything that a person decides about a task."""
+
+    name: str
+    description: str = ""
+    project_id: int
+    environment_id: int | None = None
+    tags: tuple[str, ...] = ()
+    command: str
+    shell: bool = False
+    active: bool = True
+    overlap: str = "skip"
+    max_parallel: int = 1
+    catch_up: str = "latest"
+    catch_up_window_seconds: int = 3600
+    priority: int = 0
+    timeout_seconds: float | None = 3600
+    stop_grace_seconds: float = 10
+
+
+async def create(
+    session: AsyncSession, definition: TaskDefinition, triggers: Sequence[TriggerWish], now: datetime
+) -> Task:
+    """Make a task; its triggers count from now."""
+    await _check(session, definition)
+    task = Task(**_columns(definition), created_at=now, updated_at=now)
+    session.add(task)
+    await _flush_name(session, definition.name)
+    await _set_triggers(session, task, [replace(wish, id=None) for wish in triggers], now)
+    await _count_use(session, definition, +1)
+    announce(session, "task", task.id)
+    return task
+
+
+async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, and when
+    session: AsyncSession,
+    task_id: int,
+    changes: dict[str, Any],
+    triggers: Sequence[TriggerWish] | None,
+    *,
+    seen_version: int | None,
+    now: datetime,
+) -> Task:
+    """Change some fields of a task, or its triggers; a change of a trigger never makes a past moment due."""
+    task = await get(session, task_id, for_update=True)
+    if seen_version is not None and seen_version != task.version:
+        raise TaskChanged(task_id, task.version)
+    before = _definition(task)
+    definition = replace(before, **changes)
+    await _check(session, definition)
+    for name, value in _columns(definition).items():
+        setattr(task, name, value)
+    task.version += 1
+    task.updated_at = now
+    await _flush_name(session, definition.name)
+    if triggers is not None:
+        await _set_triggers(session, task, triggers, now)
+    elif definition.active and not before.active:
+        await _arm(session, task.id, now)
+    await _count_use(session, before, -1)
+    await _count_use(session, definition, +1)
+    announce(session, "task", task.id)
+    return task
+
+
+async def set_active(session: AsyncSession, task_id: int, *, active: bool, now: datetime) -> Task:
+    """Pause or resume; what came due meanwhile is past and stays so. Asking twice changes nothing."""
+    task = await get(session, task_id, for_update=True)
+    if task.active != active:
+        task.active = active
+        task.version += 1
+        task.updated_at = now
+        if active:
+            await _arm(session, task_id, now)
+        announce(session, "task", task_id)
+    return task
+
+
+async def remove(session: AsyncSession, task_id: int, *, open_runs: int, now: datetime) -> None:
+    """Delete a task; its runs and their logs stay. `Conflict` while runs of it are open."""
+    task = await get(session, task_id, for_update=True)
+    if open_runs:
+        runs = "1 run" if open_runs == 1 else f"{open_runs} runs"
+        raise Conflict(f"Task {task.name!r} has {runs} queued or going. Stop them first.")
+    task.deleted_at = now
+    task.active = False
+    await session.execute(delete(TriggerRow).where(TriggerRow.task_id == task_id))
+    await _count_use(session, _definition(task), -1)
+    announce(session, "task", task_id)
+
+
+async def get(session: AsyncSession, task_id: int, *, for_update: bool = False) -> Task:
+    """One task; `TaskNotFound` when it does not exist or is deleted."""
+    query = select(Task).where(Task.id == task_id, Task.deleted_at.is_(None))
+    task = await session.scalar(query.with_for_update() if for_update else query)
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+async def triggers_of(session: AsyncSession, task_ids: Sequence[int]) -> dict[int, list[TriggerRow]]:
+    """The triggers of each of some tasks, in their order."""
+    rows = await session.scalars(
+        select(TriggerRow).where(TriggerRow.task_id.in_(task_ids)).order_by(TriggerRow.task_id, TriggerRow.position)
+    )
+    found: dict[int, list[TriggerRow]] = {task_id: [] for task_id in task_ids}
+    for row in rows:
+        found[row.task_id].append(row)
+    return found
+
+
+def _definition(task: Task) -> TaskDefinition:
+    names = TaskDefinition.__dataclass_fields__
+    values = {name: getattr(task, name) for name in names}
+    return TaskDefinition(**values | {"tags": tuple(task.tags)})
+
+
+def _columns(definition: TaskDefinition) -> dict[str, Any]:
+    values = {name: getattr(definition, name) for name in TaskDefinition.__dataclass_fields__}
+    return values | {"tags": list(definition.tags)}
+
+
+async def _check(session: AsyncSession, definition: TaskDefinition) -> None:
+    split_command(definition.command, shell=definition.shell)
+    project = await session.get(Project, definition.project_id)
+    if project is None or project.deleted_at is not None:
+        raise InvalidInput.at("project_id", f"Project {definition.project_id} does not exist.")
+    if definition.environment_id is not None:
+        environment = await session.get(Environment, definition.environment_id)
+        if environment is None or environment.deleted_at is not None:
+            raise InvalidInput.at("environment_id", f"Environment {definition.environment_id} does not exist.")
+
+
+async def _flush_name(session: AsyncSession, name: str) -> None:
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise TaskNameTaken(name) from error
+
+
+async def _set_triggers(session: AsyncSession, task: Task, wishes: Sequence[TriggerWish], now: datetime) -> None:
+    """Keep the triggers that stay as they are, with their place in time; the others begin from now."""
+    have = {row.id: row for row in (await triggers_of(session, [task.id]))[task.id]}
+    for position, wish in enumerate(wishes):
+        kind, settings = to_settings(wish.trigger)
+        row = have.pop(wish.id, None) if wish.id is not None else None
+        if wish.id is not None and row is None:
+            raise InvalidInput.at(f"triggers.{position}.id", f"Task {task.id} has no trigger {wish.id}.")
+        if row is None:
+            validate(wish.trigger, field=f"triggers.{position}", now=now)
+            row = TriggerRow(task_id=task.id, position=position, type=kind, settings=settings)
+            row.next_due_at = wish.trigger.next_after(now)
+            session.add(row)
+            continue
+        row.position = position
+        if (row.type, row.settings) != (kind, settings):
+            validate(wish.trigger, field=f"triggers.{position}", now=now)
+            row.type, row.settings = kind, settings
+            row.next_due_at = wish.trigger.next_after(now)
+    for row in have.values():
+        await session.delete(row)
+    await session.flush()
+    if task.active:
+        await _arm(session, task.id, now)
+
+
+async def _arm(session: AsyncSession, task_id: int, now: datetime) -> None:
+    """Move every trigger whose moment passed while the task was paused on to its next one."""
+    for row in (await triggers_of(session, [task_id]))[task_id]:
+        if row.next_due_at is None or row.next_due_at < now:
+            row.next_due_at = from_settings(row.type, row.settings).next_after(now)
+
+
+async def _count_use(session: AsyncSession, definition: TaskDefinition, by: int) -> None:
+    """Keep the counts that protect what tasks use from being deleted."""
+    await session.execute(
+        update(Project).where(Project.id == definition.project_id).values(task_count=Project.task_count + by)
+    )
+    if definition.environment_id is not None:
+        await session.execute(
+            update(Environment)
+            .where(Environment.id == definition.environment_id)
+            .values(task_count=Environment.task_count + by)
+        )
+
+
+async def next_due(session: AsyncSession, task_ids: Sequence[int]) -> dict[int, datetime]:
+    """When each of some tasks is due next; without those that are not."""
+    rows = await session.execute(
+        select(TriggerRow.task_id, func.min(TriggerRow.next_due_at))
+        .where(TriggerRow.task_id.in_(task_ids), TriggerRow.next_due_at.is_not(None))
+        .group_by(TriggerRow.task_id)
+    )
+    return {task_id: due_at for task_id, due_at in rows.tuples()}
