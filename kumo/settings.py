@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     port: Port = Field(default=8000, description="The port that the server listens on; 0 takes a free one.")
     database_url: str | None = Field(
         default=None,
-        description="A PostgreSQL address (postgresql://user:password@host/name); SQLite in the data directory without.",
+        description="A PostgreSQL address, postgresql://user:password@host/name; SQLite in the data directory without.",
     )
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = Field(
         default=8, description="How many database connections are kept for reading."
@@ -71,7 +71,8 @@ class Settings(BaseSettings):
         default=1800, description="How long the build of an environment may take."
     )
     package_index_url: str | None = Field(
-        default=None, description="The package index (mirror) that environments are built from; uv's own default without."
+        default=None,
+        description="The package index (mirror) that environments are built from; uv's own default without.",
     )
     package_index_offline: bool = Field(
         default=False, description="Build environments from uv's cache only, without the network."
@@ -106,13 +107,16 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say which source beats which; the strongest first."""
         return (
             init_settings,
             env_settings,
             dotenv_settings,
-            TomlConfigSettingsSource(settings_cls, _home_of(init_settings, env_settings, dotenv_settings) / "config.toml"),
+            TomlConfigSettingsSource(
+                settings_cls, _home_of(init_settings, env_settings, dotenv_settings) / "config.toml"
+            ),
         )
 
 

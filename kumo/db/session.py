@@ -79,7 +79,9 @@ class Database:
                     yield session
             except OperationalError as error:
                 if getattr(error.orig, "sqlite_errorcode", None) == _SQLITE_FULL:
-                    raise Unavailable("The disk of the data directory is full. Free some space and try again.") from error
+                    raise Unavailable(
+                        "The disk of the data directory is full. Free some space and try again."
+                    ) from error
                 raise
 
     @asynccontextmanager

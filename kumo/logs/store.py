@@ -74,7 +74,7 @@ class LogFile:
         return earliest
 
     def search(self, query: str, *, offset: int, limit: int, most_bytes: int) -> SearchResult:
-        """Lines from `offset` on that contain the query, letter case aside; stops after `limit` matches or `most_bytes`.
+        """Lines from `offset` on that contain the query, letter case aside, up to `limit` or `most_bytes`.
 
         Line numbers cost one reading of what lies before `offset`; give back `next_offset` to go on.
         """

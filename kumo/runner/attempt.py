@@ -32,6 +32,7 @@ from kumo.runner.output import Output
 from kumo.runner.watch import Usage, Watch
 
 _RESULT_RETRY_SECONDS = 1.0
+_CATCHABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 Notify = Callable[[str], None]
 
@@ -101,7 +102,7 @@ def _spawn(spec: AttemptSpec, output: Output) -> int:
         ],
         setsid=True,
         # What the runner ignores or handles, the script must not find ignored.
-        setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ],
+        setsigdef=_CATCHABLE_SIGNALS,
         setsigmask=[],
     )
     os.close(output.writer)

@@ -7,6 +7,7 @@ may be lost. When the server is gone it reads end-of-file and leaves; the runner
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -41,10 +42,9 @@ def _be_runner(frame: bytes, events: socket.socket) -> None:
     spec = AttemptSpec.from_bytes(frame)
 
     def notify(event: str) -> None:
-        try:
+        # Refused when the server is gone or busy: it finds the marker and the result by itself.
+        with contextlib.suppress(OSError):
             events.send(EVENT.pack(spec.run_id, spec.attempt, event.encode()), socket.MSG_DONTWAIT)
-        except OSError:
-            pass  # the server is gone or busy; it finds the marker and the result by itself
 
     code = 1
     try:

@@ -54,9 +54,7 @@ async def run_task(
     summary="Delete a task",
     responses=_CHANGE,
 )
-async def delete_task(
-    task_id: int, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
-) -> None:
+async def delete_task(task_id: int, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession) -> None:
     """Delete a task that has no open runs; the runs that it had stay, with their logs."""
     open_runs = await service.count_open(session, task_id)
     await tasks.remove(session, task_id, open_runs=open_runs, now=utc_now())
@@ -107,18 +105,14 @@ async def get_run(run_id: int, _actor: Annotated[Actor, require(Permission.READ)
     return (await show(session, [await service.get(session, run_id)]))[0]
 
 
-@router.post(
-    "/runs/{run_id}/stop", status_code=status.HTTP_202_ACCEPTED, summary="Stop a run", responses=_CHANGE
-)
+@router.post("/runs/{run_id}/stop", status_code=status.HTTP_202_ACCEPTED, summary="Stop a run", responses=_CHANGE)
 async def stop_run(run_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> RunOut:
     """Ask the run to end, and kill what is left of it after its grace; it is `stopped` once nothing of it lives."""
     run = await service.request_stop(session, run_id, utc_now())
     return (await show(session, [run]))[0]
 
 
-@router.post(
-    "/runs/{run_id}/rerun", status_code=status.HTTP_202_ACCEPTED, summary="Run again", responses=_CHANGE
-)
+@router.post("/runs/{run_id}/rerun", status_code=status.HTTP_202_ACCEPTED, summary="Run again", responses=_CHANGE)
 async def rerun(
     run_id: int,
     actor: Annotated[Actor, require(Permission.RUN)],

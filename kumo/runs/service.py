@@ -14,8 +14,8 @@ from kumo.db.changes import announce
 from kumo.errors import Conflict, NotFound
 from kumo.projects.models import Project
 from kumo.runs.models import Attempt, Run
-from kumo.runs.tally import Ended, note_ends
 from kumo.runs.states import OPEN, TRANSITIONS, RunState
+from kumo.runs.tally import Ended, note_ends
 from kumo.tasks.models import Task
 
 
@@ -88,9 +88,7 @@ async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run
     return run
 
 
-async def move_run(
-    session: AsyncSession, run_id: int, source: RunState, target: RunState, **columns: Any
-) -> bool:
+async def move_run(session: AsyncSession, run_id: int, source: RunState, target: RunState, **columns: Any) -> bool:
     """Move a run from `source` to `target`; False when it was no longer in `source`."""
     assert target in TRANSITIONS[source], f"{source} -> {target} is not a legal move"
     moved = await session.scalar(

@@ -208,9 +208,7 @@ class Supervisor:
         if not observations:
             return 0
         seen = {observation.run_id: observation for observation in observations}
-        rows = await session.scalars(
-            select(Run).where(Run.id.in_(seen), Run.state.in_(ACTIVE)).with_for_update()
-        )
+        rows = await session.scalars(select(Run).where(Run.id.in_(seen), Run.state.in_(ACTIVE)).with_for_update())
         runs = rows.all()
         begun = [_begin_values(run, seen[run.id]) for run in runs if not _is_end(seen[run.id])]
         ended = [_end_values(run, seen[run.id], now) for run in runs if _is_end(seen[run.id])]
@@ -222,9 +220,7 @@ class Supervisor:
             await connection.execute(_MOVE_TO_END, ended)
             await connection.execute(_END_ATTEMPT, ended)
         by_id = {run.id: run for run in runs}
-        await note_ends(
-            session, [Ended.of(by_id[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended]
-        )
+        await note_ends(session, [Ended.of(by_id[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended])
         for run in runs:
             self._launched_at.pop(run.id, None)
             announce(session, "run", run.id)

@@ -91,7 +91,7 @@ async def preview(
     summary="List due moments of a task",
     responses=error_answers("unauthenticated", "not_found", "validation_error"),
 )
-async def list_slots(  # noqa: PLR0913 - one parameter for each filter
+async def list_slots(
     task_id: int,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,

@@ -44,9 +44,7 @@ class Plan:
     missed_before: int
 
 
-def plan(
-    moments: Sequence[datetime], left_out: int, *, catch_up: CatchUp, window: timedelta, now: datetime
-) -> Plan:
+def plan(moments: Sequence[datetime], left_out: int, *, catch_up: CatchUp, window: timedelta, now: datetime) -> Plan:
     """Decide which of the moments that have come are run.
 
     `moments` are the latest, in order; `left_out` earlier ones were not even listed. A punctual moment always runs.

@@ -111,9 +111,7 @@ class Scheduler:
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.read() as session:
-            next_due_at = await session.scalar(
-                select(func.min(TriggerRow.next_due_at))
-            )
+            next_due_at = await session.scalar(select(func.min(TriggerRow.next_due_at)))
         if next_due_at is None:
             return _LONGEST_SLEEP.total_seconds()
         return min(max(next_due_at - self._clock(), timedelta(0)), _LONGEST_SLEEP).total_seconds()

@@ -56,7 +56,9 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
         conditions.append(Task.name > str(page.after[0]))
     rows = (await session.scalars(select(Task).where(*conditions).order_by(Task.name).limit(page.limit + 1))).all()
     shown = rows[: page.limit]
-    return TaskList(items=await _show(session, shown), next_cursor=page.next_cursor(rows, [shown[-1].name] if shown else None))
+    return TaskList(
+        items=await _show(session, shown), next_cursor=page.next_cursor(rows, [shown[-1].name] if shown else None)
+    )
 
 
 @router.post(
@@ -101,11 +103,11 @@ async def change_task(
 
 
 @router.post(
-    "/tasks/{task_id}/pause", summary="Pause a task", responses=error_answers("unauthenticated", "forbidden", "not_found")
+    "/tasks/{task_id}/pause",
+    summary="Pause a task",
+    responses=error_answers("unauthenticated", "forbidden", "not_found"),
 )
-async def pause_task(
-    task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
-) -> TaskOut:
+async def pause_task(task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> TaskOut:
     """Let no trigger come due until the task is resumed; runs that go on go on."""
     task = await service.set_active(session, task_id, active=False, now=utc_now())
     return (await _show(session, [task]))[0]

@@ -40,7 +40,9 @@ class TriggerIn(Input):
 
     id: int | None = Field(default=None, description="Of a trigger that the task has and that stays as it is.")
     type: Literal["cron", "interval", "date"]
-    expression: str | None = Field(default=None, max_length=200, description="cron: 5 fields, 6 with seconds, or @daily.")
+    expression: str | None = Field(
+        default=None, max_length=200, description="cron: 5 fields, 6 with seconds, or @daily."
+    )
     timezone: str | None = Field(default=None, max_length=100, description="cron: an IANA name; UTC without.")
     seconds: float | None = Field(default=None, allow_inf_nan=False, description="interval: from 1 second to 366 days.")
     start_at: datetime | None = Field(default=None, description="interval: the first due moment; now without.")

@@ -182,9 +182,7 @@ def _moments(trigger: Trigger, after: datetime) -> Iterator[datetime]:
         moment = trigger.next_after(moment)
 
 
-def _interval_between(
-    trigger: Interval, first: datetime, until: datetime, most: int
-) -> tuple[list[datetime], int]:
+def _interval_between(trigger: Interval, first: datetime, until: datetime, most: int) -> tuple[list[datetime], int]:
     if trigger.end_at is not None:
         until = min(until, trigger.end_at)
     if until < first:
@@ -209,7 +207,7 @@ def _validate_cron(trigger: Cron, field: str, now: datetime) -> None:
     if count not in (_FIELDS, _FIELDS_WITH_SECONDS):
         raise InvalidInput.at(
             where,
-            f"A cron expression has 5 fields (minute hour day month weekday), or 6 with seconds first; this has {count}.",
+            f"A cron expression has 5 fields (minute hour day month weekday), or 6 with seconds first, not {count}.",
         )
     try:
         CronSim(expression, now)
@@ -226,5 +224,3 @@ def _validate_interval(trigger: Interval, field: str, now: datetime) -> None:
         raise InvalidInput.at(f"{field}.end_at", "The end lies before the start.")
     if trigger.next_after(now) is None:
         raise InvalidInput.at(f"{field}.end_at", "The end has passed: this interval never comes due again.")
-
-

@@ -72,8 +72,7 @@ def _clock_change(trigger: Cron, now: datetime) -> tuple[str, str] | None:
         if midnight.utcoffset() != (midnight + timedelta(days=1)).utcoffset():
             day = f"{local:%Y-%m-%d}"
             return (
-                f"On {day} the clocks change in {trigger.timezone}: a skipped time runs right after the gap, "
-                "a repeated one runs once.",
+                f"On {day} the clocks change in {trigger.timezone}: a skipped time runs after it, a repeated one once.",
                 f"{day} 当天 {trigger.timezone} 调整时钟：被跳过的时刻在间隙之后立即运行，重复的时刻只运行一次。",
             )
     return None
@@ -109,7 +108,9 @@ def _days_zh(day: str, month: str, weekday: str) -> str:
     if day == "l":
         parts.append("每月最后一天" if month == "*" else "最后一天")
     elif day != "*":
-        parts.append(f"每 {day[2:]} 天" if day.startswith("*/") else ("每月" if month == "*" else "") + f"{_list_zh(day)}日")
+        parts.append(
+            f"每 {day[2:]} 天" if day.startswith("*/") else ("每月" if month == "*" else "") + f"{_list_zh(day)}日"
+        )
     if weekday != "*":
         parts.append(("或" if day != "*" else "") + _weekdays_zh(weekday))
     return "".join(parts) or "每天"

@@ -1,0 +1,44 @@
+"""A disk that fills up while scripts print."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kumo.runner.contract import attempt_directory, read_result
+from tests.runner.conftest import Attempts
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    assert os.geteuid() == 0, "mounting a small file system needs root"
+    disk = tmp_path / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+async def test_output_that_does_not_fit_is_dropped_and_counted_and_the_script_goes_on(
+    attempts: Attempts, small_disk: Path
+) -> None:
+    spec = attempts.spec("sh", "-c", "head -c 5000000 /dev/zero; exit 7")
+    spec = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"directory": str(attempt_directory(small_disk, 1, 1))})
+    await attempts.begin(spec)
+    directory = Path(spec.directory)
+    # The result does not fit either: it is stored as soon as there is room again.
+    async with asyncio.timeout(10):
+        while (directory / "log").stat().st_size < 1_000_000:
+            await asyncio.sleep(0.02)
+    await asyncio.to_thread(os.truncate, directory / "log", 500_000)
+    result = await attempts.end(spec)
+    assert result.exit_code == 7
+    assert result.log_bytes + result.log_dropped_bytes == 5_000_000
+    assert result.log_dropped_bytes > 0
+    assert read_result(directory) == result
