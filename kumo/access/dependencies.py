@@ -9,18 +9,28 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from kumo.access.credentials import Caller
+from kumo.access.gate import Authenticator
 from kumo.access.permissions import Actor, Permission, may
 from kumo.errors import Forbidden, Unauthenticated
 
-__all__ = ["Actor", "Requirement", "current_actor", "require"]
+__all__ = ["Actor", "AuthenticatorDep", "CallerDep", "Requirement", "current_actor", "current_caller", "require"]
 
 
-async def current_actor(request: Request) -> Actor:
+async def current_caller(request: Request) -> Caller:
+    """Who calls, and by which secret; `Unauthenticated` when nobody is signed in."""
+    caller: Caller | None = request.scope.get("kumo.caller")
+    if caller is None:
+        raise Unauthenticated("Sign in first, or send an API token as “Authorization: Bearer kumo_…”.")
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(current_caller)]
+
+
+async def current_actor(caller: CallerDep) -> Actor:
     """Who is signed in; `Unauthenticated` when nobody is."""
-    actor: Actor | None = request.scope.get("kumo.actor")
-    if actor is None:
-        raise Unauthenticated("Sign in first, or send an API token as `Authorization: Bearer kumo_…`.")
-    return actor
+    return caller.actor
 
 
 class Requirement:
@@ -40,5 +50,13 @@ _REQUIREMENTS = {permission: Requirement(permission) for permission in Permissio
 
 
 def require(permission: Permission) -> Any:
-    """Name the permission that a route needs: `actor: Annotated[Actor, require(Permission.RUN)]`."""
+    """The permission that a route needs, for an `Annotated[Actor, …]` parameter."""
     return Depends(_REQUIREMENTS[permission])
+
+
+async def _authenticator(request: Request) -> Authenticator:
+    found: Authenticator = request.app.state.authenticator
+    return found
+
+
+AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
