@@ -83,7 +83,7 @@ class LocalDispatcher:
         except ConnectionError:
             # The supervisor finds no marker, and launches again with the next zygote.
             log.warning("the zygote went away", run_id=spec.run_id)
-            self._control = None
+            self._let_go()
 
     def take_events(self) -> list[RunnerEvent]:
         """What runners have said since the last call."""
@@ -99,19 +99,22 @@ class LocalDispatcher:
 
     async def close(self) -> None:
         """Let the zygote go; the runners stay."""
+        self._let_go()
+        if self._process is not None:
+            await self._process.wait()
+        self._process = None
+
+    def _let_go(self) -> None:
+        """Close this side of both sockets, which is how a zygote learns that it is no longer needed."""
         if self._event_socket is not None:
             asyncio.get_running_loop().remove_reader(self._event_socket)
             self._event_socket.close()
         if self._control is not None:
             self._control.close()
-        if self._process is not None:
-            await self._process.wait()
-        self._process = self._control = self._event_socket = None
+        self._control = self._event_socket = None
 
     async def _start_zygote(self) -> None:
-        if self._event_socket is not None:
-            asyncio.get_running_loop().remove_reader(self._event_socket)
-            self._event_socket.close()
+        self._let_go()
         control, control_far = socket.socketpair()
         events, events_far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         events_far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENTS_BUFFER_BYTES)

@@ -113,7 +113,8 @@ async def test_the_timeout_ends_a_script_that_ignores_the_request(attempts: Atte
 async def test_a_script_may_use_its_grace_to_tidy_up(attempts: Attempts) -> None:
     tidy = "trap 'echo tidied; exit 5' TERM; echo up; while :; do sleep 0.05; done"
     result, log = await attempts.run("sh", "-c", tidy, timeout_seconds=0.5)
-    assert (result.outcome, result.exit_code, log) == ("timed_out", 5, b"up\ntidied\n")
+    assert (result.outcome, result.exit_code) == ("timed_out", 5)
+    assert log.endswith(b"tidied\n")  # the shell may remark on its own child before
 
 
 async def test_a_stop_ends_the_whole_tree_daemons_included(attempts: Attempts) -> None:
