@@ -1,0 +1,234 @@
+"""The program put together: settings, database, duties, routes. The only module that knows all parts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+import structlog
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import kumo
+from kumo.access import api as access_api
+from kumo.access import credentials
+from kumo.access.gate import Authenticator, Gate
+from kumo.access.passwords import check_password_rules, hash_password
+from kumo.access.permissions import Role
+from kumo.access.throttle import LoginThrottle
+from kumo.clock import utc_now
+from kumo.db.migrate import upgrade
+from kumo.db.session import Database, open_database
+from kumo.environments import api as environments_api
+from kumo.environments import log_api as build_log_api
+from kumo.environments.builder import BuilderLoop
+from kumo.environments.interpreters import Interpreters
+from kumo.environments.uv import Uv
+from kumo.errors import ConfigurationError
+from kumo.http import RequestContext, add_error_handlers
+from kumo.loops import Loops
+from kumo.projects import api as projects_api
+from kumo.projects.snapshots import SnapshotStore
+from kumo.runs import api as runs_api
+from kumo.runs import log_api as run_log_api
+from kumo.runs.preparation import Preparation
+from kumo.runs.supervisor import Supervisor
+from kumo.schedules import api as schedules_api
+from kumo.schedules.scheduler import Scheduler
+from kumo.settings import Settings
+from kumo.system import api as system_api
+from kumo.system import dashboard
+from kumo.tasks import api as tasks_api
+from kumo.web_ui import serve_web_ui
+from kumo.workers.dispatch import LocalDispatcher
+
+log = structlog.get_logger(__name__)
+
+API_PREFIX = "/api/v1"
+
+PUBLIC_ROUTERS = (access_api.public_router, system_api.public_router)
+ROUTERS = (
+    access_api.router,
+    projects_api.router,
+    environments_api.router,
+    build_log_api.router,
+    tasks_api.router,
+    runs_api.router,
+    run_log_api.router,
+    schedules_api.router,
+    dashboard.router,
+    system_api.router,
+)
+
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+)
+
+
+def create_app(settings: Settings, *, announce_setup: Callable[[str], None] | None = None) -> FastAPI:
+    """Build the application; nothing is opened before its lifespan begins.
+
+    `announce_setup` receives the one-time setup token at each start without an account.
+    """
+    app = FastAPI(
+        title="Kumo",
+        version=kumo.__version__,
+        description="Schedules and runs Python script projects.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its pages load scripts from a third party
+        redoc_url=None,
+        lifespan=lambda app: _lifespan(app, settings, announce_setup),
+    )
+    app.state.settings = settings
+    add_error_handlers(app)
+    for router in (*PUBLIC_ROUTERS, *ROUTERS):
+        app.include_router(router, prefix=API_PREFIX)
+    app.router.default = _outside_the_api(app.router.default)
+    # The last one added is the outermost.
+    app.add_middleware(Gate)
+    app.add_middleware(_SecurityHeaders)
+    app.add_middleware(RequestContext)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings, announce_setup: Callable[[str], None] | None) -> AsyncIterator[None]:
+    """Open everything in order, and close it in the opposite one; scripts go on in their runners."""
+    with prepared_home(settings):
+        upgrade(settings)
+        database = open_database(settings)
+        dispatcher = LocalDispatcher()
+        loops = Loops(utc_now)
+        try:
+            await _first_account(database, settings, announce_setup)
+            _set_state(app, database, settings, loops)
+            if settings.example:
+                from kumo.example import bring_example  # noqa: PLC0415 - needed once in an installation's life
+
+                await bring_example(database, settings, utc_now())
+            _start(app, database, settings, dispatcher, loops)
+            yield
+        finally:
+            await loops.stop()
+            await dispatcher.close()
+            await database.close()
+
+
+def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loops) -> None:
+    app.state.database = database
+    app.state.loops = loops
+    app.state.interpreters = Interpreters(Uv(settings))
+    app.state.login_throttle = LoginThrottle()
+    app.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=settings.session_hours))
+
+
+def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
+    SnapshotStore(settings.home).remove_leftovers()
+    preparation = Preparation(settings, app.state.interpreters)
+    supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now)
+    loops.start("supervisor", supervisor.forever)
+    loops.start("scheduler", Scheduler(database, utc_now).forever)
+    loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)
+    loops.start("access", app.state.authenticator.forever)
+
+
+async def _first_account(
+    database: Database, settings: Settings, announce_setup: Callable[[str], None] | None
+) -> None:
+    """Create the account that the settings name, or make a setup token, while there is no account."""
+    async with database.read() as session:
+        if await credentials.account_exists(session):
+            return
+    if settings.admin_username is not None and settings.admin_password is not None:
+        password = settings.admin_password.get_secret_value()
+        credentials.check_username(settings.admin_username)
+        check_password_rules(password, username=settings.admin_username)
+        password_hash = await hash_password(password)
+        async with database.write() as session:
+            await credentials.create_account(
+                session,
+                username=settings.admin_username,
+                password_hash=password_hash,
+                role=Role.ADMIN,
+                now=utc_now(),
+            )
+        return
+    async with database.write() as session:
+        token = await credentials.renew_setup_token(session, utc_now())
+    if announce_setup is not None:
+        announce_setup(token)
+
+
+@contextmanager
+def prepared_home(settings: Settings) -> Iterator[None]:
+    """Make the data directory, and hold it: one server only may work on it."""
+    home = settings.home
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (home / "kumo.lock").open("a+")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data directory {home} cannot be used: {error.strerror}. Choose another with --home or KUMO_HOME."
+        ) from None
+    with lock:
+        _take(lock, home)
+        yield
+
+
+def _take(lock: IO[str], home: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        raise ConfigurationError(
+            f"Another Kumo (process {holder}) already works on {home}. Stop it first, or choose another directory."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def _outside_the_api(not_found: ASGIApp) -> ASGIApp:
+    """What is no route: a file of the web UI, or under /api the usual 404."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/api"):
+            await not_found(scope, receive, send)
+            return
+        response: Response = serve_web_ui(Request(scope))
+        await response(scope, receive, send)
+
+    return answer
+
+
+class _SecurityHeaders:
+    """Adds the headers that tell a browser to be careful."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", []).extend(_SECURITY_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
