@@ -1,0 +1,63 @@
+"""Tables of projects and of the states that they have had."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kumo.db.base import Base, id_column
+
+
+class Project(Base):
+    """Code to run. A deleted one stays, without its name, for the history of its runs."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[int] = id_column()
+    version: Mapped[int] = mapped_column(default=1)
+    name: Mapped[str] = mapped_column(String(100))
+    description: Mapped[str] = mapped_column(Text, default="")
+    # The current state; None only inside the transaction that creates the project. No foreign key: with the one from
+    # snapshots it would be a circle, which SQLite cannot create. Written by `service` alone, under compare-and-set.
+    snapshot_id: Mapped[int | None] = mapped_column(BigInteger)
+    # How many tasks use the project, kept by whoever creates and deletes tasks: a project in use is not deleted, and
+    # the condition is checked in the same statement that deletes.
+    task_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # One name for one living project; the list of projects is read in its order.
+        Index(
+            "uq_projects_name",
+            "name",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Snapshot(Base):
+    """One state of a project's files; never changed, so that a run can always be explained."""
+
+    __tablename__ = "snapshots"
+
+    id: Mapped[int] = id_column()
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
+    tree_hash: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(String(300))  # what was done, as “Changed main.py”
+    file_count: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "project_id", "id"),  # the history of one project, newest first
+        {"sqlite_autoincrement": True},
+    )

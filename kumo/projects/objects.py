@@ -1,0 +1,198 @@
+"""Blobs named by the SHA-256 of their content: written once, never changed, each content once.
+
+`<home>/store/objects/ab/cdef…` holds them; what is being written lies in `<home>/store/incoming/` until it is durable
+and is renamed. A crash leaves files in `incoming` only, which the next start removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kumo.errors import Unavailable
+from kumo.projects.disk import full_disk_is_unavailable, sync_directory, sync_filesystem
+
+CHUNK_BYTES = 1024 * 1024
+# Up to so many new blobs are made durable one by one; for more, one call for the file system is faster. Not always
+# that call: it would also wait for what scripts are just writing.
+_FEW = 64
+
+
+class Damaged(Unavailable):
+    """A stored file is missing on the disk or its content has changed."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"The stored file {digest[:12]}… is damaged or missing on the disk of the data directory. "
+            "Restore a backup, or upload the project again."
+        )
+
+
+class ObjectStore:
+    """The blobs; all its calls block, call them in a thread."""
+
+    def __init__(self, home: Path) -> None:
+        self._objects = home / "store" / "objects"
+        self._incoming = home / "store" / "incoming"
+
+    def remove_leftovers(self) -> None:
+        """Delete what a crash has left half-written; only while nobody writes."""
+        shutil.rmtree(self._incoming, ignore_errors=True)
+
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, or would lie."""
+        assert len(digest) == hashlib.sha256().digest_size * 2, "an object is named by its SHA-256"
+        return self._objects / digest[:2] / digest[2:]
+
+    def read(self, digest: str) -> bytes:
+        """A blob's content, checked; `Damaged` when it is not what it was."""
+        try:
+            content = self.path(digest).read_bytes()
+        except FileNotFoundError:
+            raise Damaged(digest) from None
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise self._set_aside(digest)
+        return content
+
+    def _set_aside(self, digest: str) -> Damaged:
+        """Take a changed blob out of the way, so that uploading the same file again mends the store."""
+        path = self.path(digest)
+        path.rename(path.with_name(f"{path.name}.damaged"))
+        return Damaged(digest)
+
+    def copy(self, digest: str, target: Path, *, size_bytes: int, mode: int) -> None:
+        """Write a blob's content to a new file, checked on the way."""
+        if size_bytes > CHUNK_BYTES:
+            self._copy_large(digest, target, mode)
+            return
+        content = self.read(digest)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb", buffering=0) as writer:
+            writer.write(content)
+
+    def _copy_large(self, digest: str, target: Path, mode: int) -> None:
+        try:
+            reader = self.path(digest).open("rb")
+        except FileNotFoundError:
+            raise Damaged(digest) from None
+        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        with reader, os.fdopen(descriptor, "w+b") as writer:
+            _copy_in_kernel(reader.fileno(), writer.fileno())
+            writer.seek(0)
+            if hashlib.file_digest(writer, "sha256").hexdigest() != digest:
+                raise self._set_aside(digest)
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Add blobs; at the end of the block all of them are durable, after an error none has been added."""
+        with full_disk_is_unavailable():
+            if not self._incoming.exists():
+                self._incoming.mkdir(parents=True, exist_ok=True)
+                sync_directory(self._incoming.parent.parent)
+            directory = Path(tempfile.mkdtemp(dir=self._incoming))
+            try:
+                batch = Batch(self, directory)
+                yield batch
+                batch.publish(self._objects)
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+class Batch:
+    """Blobs on their way into the store."""
+
+    def __init__(self, store: ObjectStore, directory: Path) -> None:
+        self._store = store
+        self._directory = directory
+        self._new: dict[str, Path] = {}
+
+    def add(self, content: bytes) -> str:
+        """Add a content; its digest names it."""
+        digest = hashlib.sha256(content).hexdigest()
+        if not self._has(digest):
+            path = self._directory / digest
+            path.write_bytes(content)
+            self._new[digest] = path
+        return digest
+
+    def add_file(self, source: Path, *, move: bool) -> tuple[str, int]:
+        """Add a file's content: digest and size. `move` takes the file itself, without a second copy of its bytes."""
+        taken = self._directory / f"file-{len(self._new)}"
+        if move:
+            source.rename(taken)
+        else:
+            _copy_without_following(source, taken)
+        with taken.open("rb") as reader:
+            digest = hashlib.file_digest(reader, "sha256").hexdigest()
+        size = taken.stat().st_size
+        if self._has(digest):
+            taken.unlink()
+        else:
+            self._new[digest] = taken.rename(self._directory / digest)
+        return digest, size
+
+    def _has(self, digest: str) -> bool:
+        return digest in self._new or self._store.path(digest).exists()
+
+    def publish(self, objects: Path) -> None:
+        """Move everything to its place: first the contents are durable, then the names."""
+        if not self._new:
+            return
+        few = len(self._new) <= _FEW
+        if few:
+            _sync_files(self._new.values())
+        else:
+            sync_filesystem(self._directory)
+        changed = {objects, objects.parent}
+        for digest, path in self._new.items():
+            target = self._store.path(digest)
+            if target.parent not in changed:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                changed.add(target.parent)
+            path.chmod(0o444)
+            path.rename(target)
+        if few:
+            for directory in changed:
+                sync_directory(directory)
+        else:
+            sync_filesystem(objects)
+
+
+def _sync_files(paths: Iterable[Path]) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _copy_without_following(source: Path, target: Path) -> None:
+    # NONBLOCK: a pipe that took the file's place a moment ago must not hold us.
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as reader, target.open("xb") as writer:
+        shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+
+
+def _copy_in_kernel(source: int, target: int) -> None:
+    """Copy the rest of a file; where the file system can, both then share the same blocks until one is changed."""
+    try:
+        while os.copy_file_range(source, target, 2**30):
+            pass
+    except OSError:
+        # Not possible between these two places, or the disk is full: the plain way says which.
+        os.lseek(source, 0, os.SEEK_SET)
+        os.lseek(target, 0, os.SEEK_SET)
+        while chunk := os.read(source, CHUNK_BYTES):
+            _write_all(target, chunk)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

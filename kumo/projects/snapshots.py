@@ -1,0 +1,252 @@
+"""Every state of every project, each file once; and the directories that runs work in.
+
+A state is named by its tree hash. `<home>/store/` holds the blobs, `<home>/trees/<tree_hash>/` a directory with the
+files of one state, made when the first run asks for it.
+
+The files in such a directory are copies. A script may write beside its code, as it did at home: that changes neither
+the store nor another state of the project, but the next run of the same state finds what was written. What must be
+kept belongs into the output directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kumo.errors import Conflict, InvalidInput, NotFound
+from kumo.projects.disk import full_disk_is_unavailable, sync_directory, sync_filesystem
+from kumo.projects.objects import Batch, ObjectStore
+from kumo.projects.paths import collision_key, project_path, shown
+from kumo.projects.trees import (
+    DIRECTORY,
+    EXECUTABLE,
+    FILE,
+    Entry,
+    PathEntry,
+    Tree,
+    decode,
+    directory_entry,
+    encode,
+)
+
+_UNFINISHED = ".incoming-"
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class SnapshotStore:
+    """The states of all projects; all its calls block, call them in a thread."""
+
+    def __init__(self, home: Path) -> None:
+        self._objects = ObjectStore(home)
+        self._trees = home / "trees"
+        self._checking_out = threading.Lock()
+
+    def remove_leftovers(self) -> None:
+        """Delete what a crash has left unfinished; once, at start."""
+        self._objects.remove_leftovers()
+        for path in self._trees.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    # --- new states ---
+
+    def put_empty(self) -> Tree:
+        """The state without any file."""
+        with self._objects.batch() as batch:
+            return _as_tree(_store_directory(batch, "", {}))
+
+    def put_directory(self, directory: Path, *, move: bool = False) -> Tree:
+        """Store a directory with everything in it; `move` takes the files themselves and leaves empty folders.
+
+        Raises `InvalidInput` for a link, a device, or a name that a project may not have.
+        """
+        with self._objects.batch() as batch:
+            return _as_tree(_store_from_disk(batch, directory, "", move=move))
+
+    def with_file(self, tree_hash: str, path: str, content: bytes) -> Tree:
+        """The state in which one file has this content; an executable file stays one."""
+        with self._objects.batch() as batch:
+            digest = batch.add(content)
+
+            def replace(old: Entry | None) -> Entry:
+                if old is not None and old.is_directory:
+                    raise Conflict(f"{shown(path)} is a folder. Choose another name for the file.")
+                kind = FILE if old is None else old.kind
+                return Entry(kind, digest, len(content), 1, path.rpartition("/")[2])
+
+            return _as_tree(self._changed(batch, tree_hash, project_path(path), replace))
+
+    def without(self, tree_hash: str, path: str) -> Tree:
+        """The state in which a file, or a folder with all that is in it, is gone; `NotFound` when it is not there."""
+
+        def remove(old: Entry | None) -> None:
+            if old is None:
+                raise NotFound(f"There is no file {shown(path)} in the project.")
+
+        with self._objects.batch() as batch:
+            return _as_tree(self._changed(batch, tree_hash, project_path(path), remove))
+
+    def _changed(
+        self, batch: Batch, tree_hash: str, path: str, change: Callable[[Entry | None], Entry | None]
+    ) -> Entry:
+        """The root after one entry was changed: only the directories above it are read and written."""
+        return self._change_below(batch, Entry(DIRECTORY, tree_hash, 0, 0, ""), path.split("/"), 0, change)
+
+    def _change_below(
+        self,
+        batch: Batch,
+        directory: Entry | None,
+        parts: list[str],
+        depth: int,
+        change: Callable[[Entry | None], Entry | None],
+    ) -> Entry:
+        name, is_last = parts[depth], depth == len(parts) - 1
+        if directory is not None and not directory.is_directory:
+            raise Conflict(f"{shown('/'.join(parts[:depth]))} is a file, so nothing can be in it.")
+        entries = self._directory(directory.digest) if directory is not None else {}
+        old = entries.get(name)
+        new = change(old) if is_last else self._change_below(batch, old, parts, depth + 1, change)
+        if new is None:
+            del entries[name]
+        else:
+            if old is None:
+                _refuse_near_twin(name, entries, parts[:depth])
+            entries[name] = new
+        return _store_directory(batch, "" if depth == 0 else parts[depth - 1], entries)
+
+    # --- reading ---
+
+    def entries(self, tree_hash: str) -> list[PathEntry]:
+        """All files and folders of a state, sorted by path."""
+        found: list[PathEntry] = []
+        pending = [("", tree_hash)]
+        while pending:
+            prefix, digest = pending.pop()
+            for entry in self._directory(digest).values():
+                path = prefix + entry.name
+                found.append(PathEntry(path, entry))
+                if entry.is_directory:
+                    pending.append((path + "/", entry.digest))
+        found.sort()
+        return found
+
+    def find(self, tree_hash: str, path: str) -> Entry | None:
+        """One file or folder of a state; None when it is not there."""
+        entry = Entry(DIRECTORY, tree_hash, 0, 0, "")
+        for part in path.split("/"):
+            if not entry.is_directory or (found := self._directory(entry.digest).get(part)) is None:
+                return None
+            entry = found
+        return entry
+
+    def read_file(self, tree_hash: str, path: str) -> bytes | None:
+        """A file's content; None when there is no such file."""
+        entry = self.find(tree_hash, path)
+        return None if entry is None or entry.is_directory else self.read(entry)
+
+    def read(self, entry: Entry) -> bytes:
+        """The content of a file that was found."""
+        return self._objects.read(entry.digest)
+
+    def content_path(self, entry: Entry) -> Path:
+        """Where the content of a file lies, to be read in parts; never to be written."""
+        return self._objects.path(entry.digest)
+
+    def _directory(self, digest: str) -> dict[str, Entry]:
+        return decode(self._objects.read(digest))
+
+    # --- directories for runs ---
+
+    def materialise(self, tree_hash: str) -> Path:
+        """The directory with the files of a state, made at the first call; runs of one state share it.
+
+        Every file is checked against its hash as it is copied. The directory is complete or absent, also after a
+        crash: it gets its name last.
+        """
+        assert _HASH.fullmatch(tree_hash), "a state is named by its hash"
+        target = self._trees / tree_hash
+        if target.is_dir():
+            return target
+        with self._checking_out, full_disk_is_unavailable():
+            if not target.is_dir():
+                self._trees.mkdir(parents=True, exist_ok=True)
+                self._check_out(tree_hash, target)
+        return target
+
+    def _check_out(self, tree_hash: str, target: Path) -> None:
+        unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._trees))
+        try:
+            unfinished.chmod(0o755)
+            self._write_files(tree_hash, unfinished)
+            sync_filesystem(unfinished)
+            unfinished.rename(target)
+            sync_directory(self._trees)
+        except OSError as error:
+            # Another process has made the same directory meanwhile: it is the same.
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _write_files(self, digest: str, directory: Path) -> None:
+        for entry in self._directory(digest).values():
+            path = directory / entry.name
+            if entry.is_directory:
+                path.mkdir()
+                self._write_files(entry.digest, path)
+            else:
+                mode = 0o755 if entry.kind == EXECUTABLE else 0o644
+                self._objects.copy(entry.digest, path, size_bytes=entry.size_bytes, mode=mode)
+
+
+def _as_tree(root: Entry) -> Tree:
+    return Tree(tree_hash=root.digest, file_count=root.file_count, size_bytes=root.size_bytes)
+
+
+def _store_directory(batch: Batch, name: str, entries: dict[str, Entry]) -> Entry:
+    return directory_entry(name, batch.add(encode(entries.values())), entries.values())
+
+
+def _store_from_disk(batch: Batch, directory: Path, prefix: str, *, move: bool) -> Entry:
+    entries: dict[str, Entry] = {}
+    twins: dict[str, str] = {}
+    with os.scandir(directory) as found:
+        items = list(found)  # before any of them is moved away
+    for item in items:
+        path = project_path(prefix + item.name)
+        if twin := twins.get(key := collision_key(path)):
+            raise _near_twins(path, twin)
+        twins[key] = path
+        entry = _store_item(batch, item, path, move=move)
+        entries[entry.name] = entry
+    return _store_directory(batch, prefix[:-1].rpartition("/")[2], entries)
+
+
+def _store_item(batch: Batch, item: os.DirEntry[str], path: str, *, move: bool) -> Entry:
+    if item.is_dir(follow_symlinks=False):
+        return _store_from_disk(batch, Path(item.path), f"{path}/", move=move)
+    if not item.is_file(follow_symlinks=False):
+        raise InvalidInput(f"{shown(path)} is a link or a device. A project holds plain files and folders only.")
+    executable = item.stat(follow_symlinks=False).st_mode & 0o100
+    digest, size = batch.add_file(Path(item.path), move=move)
+    return Entry(EXECUTABLE if executable else FILE, digest, size, 1, path.rpartition("/")[2])
+
+
+def _refuse_near_twin(name: str, entries: dict[str, Entry], parents: list[str]) -> None:
+    """Refuse a new name that some systems cannot tell from one that is there."""
+    key = collision_key(name)
+    twin = next((other for other in entries if collision_key(other) == key), None)
+    if twin is not None:
+        raise _near_twins("/".join([*parents, name]), "/".join([*parents, twin]))
+
+
+def _near_twins(path: str, twin: str) -> Conflict:
+    return Conflict(
+        f"{shown(path)} differs from {shown(twin)} by upper and lower case or by how an accent is stored only. "
+        "Choose another name."
+    )
