@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,7 +31,7 @@ from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.uv import Uv
-from kumo.errors import ConfigurationError
+from kumo.errors import ConfigurationError, KumoError
 from kumo.http import RequestContext, add_error_handlers
 from kumo.loops import Loops
 from kumo.projects import api as projects_api
@@ -78,10 +79,16 @@ _SECURITY_HEADERS = (
 )
 
 
-def create_app(settings: Settings, *, announce_setup: Callable[[str], None] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    on_ready: Callable[[str | None], None] = lambda _token: None,
+    on_failure: Callable[[BaseException], None] = lambda _error: None,
+) -> FastAPI:
     """Build the application; nothing is opened before its lifespan begins.
 
-    `announce_setup` receives the one-time setup token at each start without an account.
+    `on_ready` is called once it can answer, with the one-time setup token while there is no account; `on_failure`
+    with what kept it from starting.
     """
     app = FastAPI(
         title="Kumo",
@@ -90,7 +97,7 @@ def create_app(settings: Settings, *, announce_setup: Callable[[str], None] | No
         openapi_url="/api/openapi.json",
         docs_url=None,  # its pages load scripts from a third party
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, settings, announce_setup),
+        lifespan=lambda app: _lifespan(app, settings, on_ready, on_failure),
     )
     app.state.settings = settings
     add_error_handlers(app)
@@ -105,22 +112,35 @@ def create_app(settings: Settings, *, announce_setup: Callable[[str], None] | No
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings, announce_setup: Callable[[str], None] | None) -> AsyncIterator[None]:
+async def _lifespan(
+    app: FastAPI,
+    settings: Settings,
+    on_ready: Callable[[str | None], None],
+    on_failure: Callable[[BaseException], None],
+) -> AsyncIterator[None]:
+    try:
+        async with _open(app, settings) as setup_token:
+            on_ready(setup_token)
+            yield
+    except KumoError as error:
+        on_failure(error)
+        raise
+
+
+@asynccontextmanager
+async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
     """Open everything in order, and close it in the opposite one; scripts go on in their runners."""
     with prepared_home(settings):
-        upgrade(settings)
+        await asyncio.to_thread(upgrade, settings)
         database = open_database(settings)
         dispatcher = LocalDispatcher()
         loops = Loops(utc_now)
         try:
-            await _first_account(database, settings, announce_setup)
+            setup_token = await _first_account(database, settings)
             _set_state(app, database, settings, loops)
-            if settings.example:
-                from kumo.example import bring_example  # noqa: PLC0415 - needed once in an installation's life
-
-                await bring_example(database, settings, utc_now())
+            await _bring_example(database, settings)
             _start(app, database, settings, dispatcher, loops)
-            yield
+            yield setup_token
         finally:
             await loops.stop()
             await dispatcher.close()
@@ -145,13 +165,18 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("access", app.state.authenticator.forever)
 
 
-async def _first_account(
-    database: Database, settings: Settings, announce_setup: Callable[[str], None] | None
-) -> None:
-    """Create the account that the settings name, or make a setup token, while there is no account."""
+async def _bring_example(database: Database, settings: Settings) -> None:
+    if settings.example:
+        from kumo.example import bring_example  # noqa: PLC0415 - needed once in an installation's life
+
+        await bring_example(database, settings, utc_now())
+
+
+async def _first_account(database: Database, settings: Settings) -> str | None:
+    """Create the account that the settings name, or answer a new setup token, while there is no account."""
     async with database.read() as session:
         if await credentials.account_exists(session):
-            return
+            return None
     if settings.admin_username is not None and settings.admin_password is not None:
         password = settings.admin_password.get_secret_value()
         credentials.check_username(settings.admin_username)
@@ -165,27 +190,29 @@ async def _first_account(
                 role=Role.ADMIN,
                 now=utc_now(),
             )
-        return
+        return None
     async with database.write() as session:
-        token = await credentials.renew_setup_token(session, utc_now())
-    if announce_setup is not None:
-        announce_setup(token)
+        return await credentials.renew_setup_token(session, utc_now())
 
 
 @contextmanager
 def prepared_home(settings: Settings) -> Iterator[None]:
     """Make the data directory, and hold it: one server only may work on it."""
+    with home_is_writable(settings) as lock:
+        _take(lock, settings.home)
+        yield
+
+
+def home_is_writable(settings: Settings) -> IO[str]:
+    """Make the data directory where it is not, and open its lock file; `ConfigurationError` without the rights."""
     home = settings.home
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (home / "kumo.lock").open("a+")
+        return (home / "kumo.lock").open("a+")
     except OSError as error:
         raise ConfigurationError(
             f"The data directory {home} cannot be used: {error.strerror}. Choose another with --home or KUMO_HOME."
         ) from None
-    with lock:
-        _take(lock, home)
-        yield
 
 
 def _take(lock: IO[str], home: Path) -> None:

@@ -1,0 +1,132 @@
+"""`kumo serve`, `kumo db upgrade`, `kumo openapi`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kumo.cli.options import Home
+from kumo.errors import ConfigurationError
+from kumo.settings import Settings, load_settings
+
+SERVER_FILE = "server.json"
+_BACKLOG = 2048
+_SHUTDOWN_SECONDS = 5
+
+_db = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(serve)
+    app.command()(openapi)
+    app.add_typer(_db, name="db")
+
+
+def serve(
+    home: Home = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Bring an example project on the first start.")] = False,
+) -> None:
+    """Start the server: API, web UI, scheduler, supervisor and builder in one process."""
+    settings = load_settings(home=home, host=host, port=port, example=example or None)
+    with _listen(settings) as listening:
+        _serve(settings, listening)
+
+
+def _serve(settings: Settings, listening: socket.socket) -> None:
+    import uvicorn  # noqa: PLC0415 - half a second that other commands need not pay
+
+    from kumo.app import create_app, home_is_writable  # noqa: PLC0415
+    from kumo.structured_logging import set_up_logging  # noqa: PLC0415
+
+    home_is_writable(settings).close()
+    set_up_logging(settings)
+    address = _address(settings, listening)
+    failures: list[BaseException] = []
+    app = create_app(
+        settings, on_ready=lambda token: _on_ready(settings, address, token), on_failure=failures.append
+    )
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",  # uvloop starts processes several times slower
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        server_header=False,
+        proxy_headers=False,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        _forget_server(settings)
+    if failures:
+        raise failures[0]
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Open the port before anything else, so that a port in use changes nothing."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"Kumo cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Stop what uses it, or choose another with --port."
+        ) from None
+    listening.set_inheritable(False)  # noqa: FBT003 - the standard library's own signature
+    return listening
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{listening.getsockname()[1]}"
+
+
+def _on_ready(settings: Settings, address: str, setup_token: str | None) -> None:
+    (settings.home / SERVER_FILE).write_text(json.dumps({"url": address, "pid": os.getpid()}))
+    if setup_token is None:
+        print(f"Kumo is ready at {address}", flush=True)
+    else:
+        print(f"Kumo is ready. Create the first account at {address}/setup?token={setup_token}", flush=True)
+
+
+def _forget_server(settings: Settings) -> None:
+    file = settings.home / SERVER_FILE
+    if file.is_file() and json.loads(file.read_text()).get("pid") == os.getpid():
+        file.unlink()
+
+
+@_db.command("upgrade")
+def db_upgrade(home: Home = None) -> None:
+    """Bring the database to the form that this version needs; `kumo serve` does it by itself."""
+    from kumo.app import prepared_home  # noqa: PLC0415
+    from kumo.db.migrate import newest_revision, upgrade  # noqa: PLC0415
+
+    settings = load_settings(home=home)
+    with prepared_home(settings):
+        before = upgrade(settings)
+    print(f"The database is at revision {newest_revision()}" + (f", from {before}." if before else " already."))
+
+
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from kumo.app import create_app  # noqa: PLC0415
+
+    settings = Settings(home=Path("/nonexistent"), _env_file=None)  # type: ignore[call-arg]
+    document: dict[str, Any] = create_app(settings).openapi()
+    json.dump(document, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)
+    print()
