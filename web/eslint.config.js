@@ -77,6 +77,8 @@ export default tseslint.config(
       'no-undef': 'off',
     },
   },
+  // Tests use src/testing, which stands on everything.
+  { files: ['**/*.spec.ts', 'src/testing/**'], rules: { 'import-x/no-restricted-paths': 'off' } },
   { files: ['**/*.vue'], rules: { 'no-unused-vars': 'off' } },
   {
     files: ['public/theme.js'],

@@ -17,7 +17,10 @@ export default defineConfig({
       icon: { clientBundle: { scan: { globInclude: ['src/**/*.{vue,ts}'] }, sizeLimitKb: 64 } },
       experimental: { componentDetection: true },
       ui: {
-        button: { slots: { base: 'cursor-pointer' } },
+        button: {
+          slots: { base: 'cursor-pointer' },
+          variants: { size: { md: { leadingIcon: 'size-4', trailingIcon: 'size-4' } } },
+        },
         formField: { slots: { label: 'font-medium text-toned' } },
         card: { slots: { root: 'rounded-lg', header: 'px-4 py-3 sm:px-4', body: 'p-4 sm:p-4', footer: 'px-4 py-3 sm:px-4' } },
       },

@@ -35,8 +35,9 @@ export function formatAbsolute(at: Date, locale: string, timeZone?: string): str
 /** A duration as the two largest units that matter: [[2, 'hour'], [5, 'minute']]. Below ten seconds with a decimal. */
 export type DurationUnit = 'day' | 'hour' | 'minute' | 'second' | 'millisecond'
 export function splitDuration(seconds: number): [number, DurationUnit][] {
-  if (seconds < 1) return [[Math.round(seconds * 1000), 'millisecond']]
-  if (seconds < 10) return [[Math.round(seconds * 10) / 10, 'second']]
+  const milliseconds = Math.round(seconds * 1000)
+  if (milliseconds > 0 && milliseconds < 1000) return [[milliseconds, 'millisecond']]
+  if (seconds < 9.95) return [[Math.round(seconds * 10) / 10, 'second']]
   const whole = Math.round(seconds)
   const sizes: [number, DurationUnit][] = [
     [Math.floor(whole / DAY), 'day'],
@@ -52,7 +53,8 @@ export function splitDuration(seconds: number): [number, DurationUnit][] {
 export function formatBytes(bytes: number, locale: string): string {
   let value = bytes
   let unit = 0
-  while (Math.abs(value) >= KIBI && unit < BYTE_UNITS.length - 1) {
+  // From 1,023.5 on, rounding would write "1,024": the next unit says it better.
+  while (value >= KIBI - 0.5 && unit < BYTE_UNITS.length - 1) {
     value /= KIBI
     unit += 1
   }
