@@ -1,0 +1,306 @@
+"""Routes of interpreters and environments; those of builds and their logs are in `log_api`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, status
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.clock import utc_now
+from kumo.db.session import Database
+from kumo.environments import service
+from kumo.environments.declared import read_declared
+from kumo.environments.interpreters import Interpreter, Interpreters
+from kumo.environments.log_api import show_build, show_builds
+from kumo.environments.models import Build, Environment
+from kumo.environments.pythons import parse_python_request
+from kumo.environments.schemas import (
+    BuildList,
+    BuildOut,
+    EnvironmentChange,
+    EnvironmentCreate,
+    EnvironmentFields,
+    EnvironmentList,
+    EnvironmentOut,
+    InterpreterList,
+    InterpreterOut,
+    PackageList,
+    PackageOut,
+)
+from kumo.environments.service import Declared, EnvironmentDefinition
+from kumo.errors import InvalidInput
+from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
+from kumo.settings import Settings
+
+router = APIRouter(tags=["environments"])
+
+_SOURCES = ("packages", "requirements", "project_id")
+
+IfMatch = Annotated[
+    int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
+]
+
+
+def _interpreters(request: Request) -> Interpreters:
+    found: Interpreters = request.app.state.interpreters
+    return found
+
+
+def _settings(request: Request) -> Settings:
+    found: Settings = request.app.state.settings
+    return found
+
+
+InterpretersDep = Annotated[Interpreters, Depends(_interpreters)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
+
+
+@router.get(
+    "/interpreters",
+    summary="List the Pythons of this machine",
+    responses=error_answers("unauthenticated", "validation_error", "unavailable"),
+)
+async def list_interpreters(
+    _actor: Annotated[Actor, require(Permission.READ)],
+    interpreters: InterpretersDep,
+    refresh: Annotated[bool, Query(description="Look again now.")] = False,  # noqa: FBT002 - a query parameter
+) -> InterpreterList:
+    """All interpreters, newest first."""
+    return InterpreterList(items=[_interpreter_out(one) for one in await interpreters.list(refresh=refresh)])
+
+
+@router.get(
+    "/environments", summary="List environments", responses=error_answers("unauthenticated", "validation_error")
+)
+async def list_environments(
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    settings: SettingsDep,
+    page: PageDep,
+    q: Annotated[str | None, Query(max_length=200, description="Part of a name.")] = None,
+) -> EnvironmentList:
+    """Environments by name."""
+    conditions: list[ColumnElement[bool]] = [Environment.deleted_at.is_(None)]
+    if q:
+        conditions.append(Environment.name.ilike(search_pattern(q), escape="\\"))
+    if page.after is not None:
+        conditions.append(Environment.name > str(page.after[0]))
+    statement = select(Environment).where(*conditions).order_by(Environment.name).limit(page.limit + 1)
+    rows = (await session.scalars(statement)).all()
+    shown = rows[: page.limit]
+    return EnvironmentList(
+        items=await _show(session, settings, shown),
+        next_cursor=page.next_cursor(rows, [shown[-1].name] if shown else None),
+    )
+
+
+@router.post(
+    "/environments",
+    status_code=status.HTTP_201_CREATED,
+    summary="Create an environment",
+    responses=error_answers("unauthenticated", "forbidden", "validation_error", "conflict"),
+)
+async def create_environment(
+    body: EnvironmentCreate,
+    _actor: Annotated[Actor, require(Permission.WRITE)],
+    database: DatabaseDep,
+    settings: SettingsDep,
+    interpreters: InterpretersDep,
+) -> EnvironmentOut:
+    """Create an environment; its first build is queued at once."""
+    definition = service.checked(_with_source(EnvironmentDefinition(name=body.name), body))
+    await _check_python(interpreters, definition)
+    declared = await _declared(database, settings, definition)
+    async with database.write() as session:
+        environment = await service.create(session, definition, declared, utc_now())
+        return (await _show(session, settings, [environment]))[0]
+
+
+@router.get(
+    "/environments/{environment_id}",
+    summary="Show an environment",
+    responses=error_answers("unauthenticated", "not_found"),
+)
+async def get_environment(
+    environment_id: RowId,
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    settings: SettingsDep,
+) -> EnvironmentOut:
+    """One environment."""
+    return (await _show(session, settings, [await service.get(session, environment_id)]))[0]
+
+
+@router.patch(
+    "/environments/{environment_id}",
+    summary="Change an environment",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "conflict"),
+)
+async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and the tools for it
+    environment_id: RowId,
+    body: EnvironmentChange,
+    _actor: Annotated[Actor, require(Permission.WRITE)],
+    database: DatabaseDep,
+    settings: SettingsDep,
+    interpreters: InterpretersDep,
+    if_match: IfMatch = None,
+) -> EnvironmentOut:
+    """Change the fields that are given. Other packages queue a build; until it is ready runs use the one before."""
+    async with database.read() as session:
+        environment = await service.get(session, environment_id)
+    before = service.definition_of(environment)
+    named = before if body.name is None else replace(before, name=body.name)
+    definition = service.checked(_with_source(named, body))
+    if definition.python != before.python:
+        await _check_python(interpreters, definition)
+    declared = await _declared(database, settings, definition)
+    async with database.write() as session:
+        changed = await service.change(
+            session,
+            environment_id,
+            definition,
+            declared,
+            # Without If-Match, at least nothing is lost between reading above and writing here.
+            seen_version=environment.version if if_match is None else if_match,
+            now=utc_now(),
+        )
+        return (await _show(session, settings, [changed]))[0]
+
+
+@router.delete(
+    "/environments/{environment_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete an environment",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict"),
+)
+async def delete_environment(
+    environment_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> None:
+    """Delete an environment that no task uses."""
+    await service.remove(session, environment_id, utc_now())
+
+
+@router.post(
+    "/environments/{environment_id}/build",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Build an environment again",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error"),
+)
+async def build_environment(
+    environment_id: RowId,
+    _actor: Annotated[Actor, require(Permission.WRITE)],
+    database: DatabaseDep,
+    settings: SettingsDep,
+) -> BuildOut:
+    """Queue a build, which takes the newest versions that the requirements allow."""
+    async with database.read() as session:
+        definition = service.definition_of(await service.get(session, environment_id))
+    declared = await _declared(database, settings, definition)
+    async with database.write() as session:
+        environment = await service.get(session, environment_id, for_update=True)
+        return show_build(await service.request_build(session, environment, declared, utc_now()), settings)
+
+
+@router.get(
+    "/environments/{environment_id}/builds",
+    summary="List the builds of an environment",
+    responses=error_answers("unauthenticated", "not_found", "validation_error"),
+)
+async def list_builds(
+    environment_id: RowId,
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    settings: SettingsDep,
+    page: PageDep,
+) -> BuildList:
+    """Builds, newest first."""
+    await service.get(session, environment_id)
+    statement = select(Build).where(Build.environment_id == environment_id)
+    if page.after is not None:
+        statement = statement.where(Build.id < _id_in(page.after))
+    rows = (await session.scalars(statement.order_by(Build.id.desc()).limit(page.limit + 1))).all()
+    shown = rows[: page.limit]
+    return BuildList(
+        items=await show_builds(shown, settings), next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None)
+    )
+
+
+@router.get(
+    "/environments/{environment_id}/packages",
+    summary="List the installed packages",
+    responses=error_answers("unauthenticated", "not_found"),
+)
+async def list_packages(
+    environment_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession
+) -> PackageList:
+    """What the active build holds, with exact versions."""
+    environment = await service.get(session, environment_id)
+    build = await service.build_or_none(session, environment.active_build_id)
+    packages = (build.packages if build else None) or []
+    return PackageList(items=[PackageOut(**package) for package in packages])
+
+
+def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> EnvironmentDefinition:
+    """The definition with what the request says; another source replaces the one before."""
+    said: dict[str, Any] = {
+        name: getattr(body, name) for name in body.model_fields_set if name in ("python", "index_url")
+    }
+    given = [name for name in _SOURCES if getattr(body, name) is not None]
+    if len(given) > 1:
+        message = f"Give {' or '.join(given)}, not both: only one can say what the environment holds."
+        raise InvalidInput.at(given[1], message)
+    if body.source is not None:
+        wanted = "project_id" if body.source == "project" else body.source
+        if given != [wanted]:
+            raise InvalidInput.at(wanted, f"The source “{body.source}” needs {wanted}.")
+    if given:
+        said |= dict.fromkeys(_SOURCES) | {given[0]: getattr(body, given[0])}
+        if said["packages"] is not None:
+            said["packages"] = tuple(said["packages"])
+    return replace(definition, **said)
+
+
+async def _check_python(interpreters: Interpreters, definition: EnvironmentDefinition) -> None:
+    """Refuse at once what no build could find."""
+    if definition.python is not None:
+        await interpreters.select(parse_python_request(definition.python))
+
+
+async def _declared(database: Database, settings: Settings, definition: EnvironmentDefinition) -> Declared | None:
+    if definition.project_id is None:
+        return None
+    found = await read_declared(database, settings, definition.project_id)
+    if isinstance(found.spec, InvalidInput):
+        raise InvalidInput.at("project_id", found.spec.message)
+    return Declared(snapshot_id=found.snapshot_id, spec=found.spec)
+
+
+async def _show(session: AsyncSession, settings: Settings, environments: Sequence[Environment]) -> list[EnvironmentOut]:
+    ids = {one.active_build_id for one in environments} | {one.latest_build_id for one in environments}
+    rows = (await session.scalars(select(Build).where(Build.id.in_(ids - {None})))).all()
+    builds: dict[int | None, BuildOut] = {build.id: build for build in await show_builds(rows, settings)}
+    columns = [name for name in EnvironmentOut.model_fields if hasattr(Environment, name)]
+    return [
+        EnvironmentOut(
+            **{name: getattr(one, name) for name in columns},
+            active_build=builds.get(one.active_build_id),
+            latest_build=builds.get(one.latest_build_id),
+        )
+        for one in environments
+    ]
+
+
+def _interpreter_out(one: Interpreter) -> InterpreterOut:
+    return InterpreterOut(**(vars(one) | {"path": str(one.path)}))
+
+
+def _id_in(after: tuple[Any, ...]) -> int:
+    if len(after) != 1 or not isinstance(after[0], int):
+        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+    return after[0]

@@ -1,0 +1,227 @@
+"""Carrying out one build: choose the interpreter, resolve to a lock, install, publish.
+
+Nothing here knows the database; what comes out is stored by the builder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from kumo.environments.build_log import BuildLog
+from kumo.environments.build_store import BuildStore, Package, ReadyBuild, lock_hash_of
+from kumo.environments.interpreters import Interpreter, Interpreters
+from kumo.environments.requirements import has_hashes
+from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.uv import Uv, UvFailed
+from kumo.environments.uv_failures import FULL_DISK, is_full_disk
+from kumo.errors import InvalidInput, KumoError, Unavailable
+from kumo.settings import Settings
+
+_LOCAL = re.compile(r"(?m)^(?:-e\s+|\S+ @ )?(?P<path>(?:\.{0,2}/|\.$|file:)\S*)")
+_LOCKED_NAME = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+
+class BuildFailed(KumoError):
+    """The build cannot be made; the message is the one line that says why."""
+
+    code = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """What a successful build gives: the lock, and the directory that follows from it."""
+
+    lock: str
+    ready: ReadyBuild
+
+
+class _NamedLocks:
+    """A lock for each name that somebody holds or waits for."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def holding(self, name: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
+        self._locks[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(name)
+            if users > 1:
+                self._locks[name] = (lock, users - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembler:
+    """The tools that builds are made with; one for the whole server, so that equal builds wait for each other."""
+
+    settings: Settings
+    uv: Uv
+    interpreters: Interpreters
+    store: BuildStore
+    _equal_builds: _NamedLocks = field(default_factory=_NamedLocks)
+
+    async def assemble(self, spec: EnvironmentSpec, *, lock: str | None, now: datetime, log: BuildLog) -> Assembled:
+        """Make the build of a spec, from its `lock` where one is known already.
+
+        Raises `BuildFailed`. A crash in the middle leaves a temporary directory, which the next start removes.
+        """
+        limit = self.settings.build_timeout_seconds
+        folder: Path | None = None
+        try:
+            async with asyncio.timeout(limit):
+                interpreter = await self._interpreter(spec, log)
+                folder = await asyncio.to_thread(self.store.begin)
+                lock = lock if lock is not None else await self._resolve(spec, interpreter, folder, log)
+                return Assembled(lock=lock, ready=await self._install(spec, lock, interpreter, folder, now, log))
+        except TimeoutError:
+            raise BuildFailed(f"The build took longer than the {limit} seconds that the settings allow.") from None
+        except UvFailed as error:
+            raise BuildFailed(str(error)) from None
+        except OSError as error:
+            raise BuildFailed(_sentence_of(error)) from error
+        finally:
+            if folder is not None:
+                await asyncio.shield(asyncio.to_thread(self.store.abandon, folder))
+
+    async def _interpreter(self, spec: EnvironmentSpec, log: BuildLog) -> Interpreter:
+        try:
+            interpreter = await self.interpreters.select(spec.python_request)
+        except (InvalidInput, Unavailable) as error:
+            raise BuildFailed(error.message) from None
+        log.line(f"Python {interpreter.version} at {interpreter.path}")
+        return interpreter
+
+    async def _resolve(self, spec: EnvironmentSpec, interpreter: Interpreter, folder: Path, log: BuildLog) -> str:
+        await asyncio.to_thread(_write_inputs, spec, folder)
+        if spec.uv_lock is not None:
+            log.line("Reading uv.lock")
+            await self.uv.export(folder, interpreter.path, index_url=spec.index_url, on_output=log.raw)
+        elif not spec.requirements:
+            return ""
+        else:
+            log.line(f"Resolving {_count(len(spec.requirements), 'requirement')}")
+            await self.uv.compile(folder, interpreter.path, index_url=spec.index_url, on_output=log.raw)
+        text = await asyncio.to_thread((folder / "lock.txt").read_text, "utf-8")
+        if local := _LOCAL.search(text):
+            message = (
+                f"The lock names “{local['path']}”, a directory; environments are made of packages of an index only."
+            )
+            raise BuildFailed(message)
+        return _with_own_hashes(spec, text) if has_hashes(spec.requirements) else text
+
+    async def _install(  # noqa: PLR0913 - the build's own facts
+        self, spec: EnvironmentSpec, lock: str, interpreter: Interpreter, folder: Path, now: datetime, log: BuildLog
+    ) -> ReadyBuild:
+        lock_hash = lock_hash_of(
+            lock,
+            python_version=interpreter.version,
+            implementation=interpreter.implementation,
+            platform=f"{sys.platform}-{interpreter.architecture}",
+        )
+        async with self._equal_builds.holding(lock_hash):
+            if (ready := await asyncio.to_thread(self.store.find, lock_hash)) is not None:
+                log.line("An equal build is there already; it is used.")
+                return ready
+            await self._fill(spec, lock, interpreter, folder, log)
+            ready = ReadyBuild(
+                lock_hash=lock_hash,
+                python_version=interpreter.version,
+                packages=await asyncio.to_thread(_installed, folder / "venv"),
+                created=now.isoformat(),
+            )
+            await asyncio.to_thread(self.store.publish, folder, ready)
+        return ready
+
+    async def _fill(
+        self, spec: EnvironmentSpec, lock: str, interpreter: Interpreter, folder: Path, log: BuildLog
+    ) -> None:
+        target, lock_file = folder / "venv", folder / "install.txt"
+        await asyncio.to_thread(lock_file.write_text, lock, "utf-8")
+        await self.uv.create(target, interpreter.path, on_output=log.raw)
+        if not lock.strip():
+            return
+        # A commit of git is its own hash, and cannot have another.
+        hashed = "@ git+" not in lock
+        log.line("Installing")
+        if await self._install_from_cache(spec, target, lock_file, require_hashes=hashed, log=log):
+            return
+        await self.uv.install(
+            target, lock_file, index_url=spec.index_url, require_hashes=hashed, offline=False, on_output=log.raw
+        )
+
+    async def _install_from_cache(
+        self, spec: EnvironmentSpec, target: Path, lock: Path, *, require_hashes: bool, log: BuildLog
+    ) -> bool:
+        """Try without the network first: the lock fixes every file, and asking the index costs more than installing."""
+        printed = bytearray()
+        try:
+            await self.uv.install(
+                target,
+                lock,
+                index_url=spec.index_url,
+                require_hashes=require_hashes,
+                offline=True,
+                on_output=printed.extend,
+            )
+        except UvFailed as error:
+            if self.settings.package_index_offline or str(error) == FULL_DISK:
+                log.raw(bytes(printed))
+                raise
+            return False
+        log.raw(bytes(printed))
+        return True
+
+
+def _write_inputs(spec: EnvironmentSpec, folder: Path) -> None:
+    if spec.uv_lock is not None and spec.pyproject is not None:
+        (folder / "pyproject.toml").write_text(spec.pyproject, "utf-8")
+        (folder / "uv.lock").write_text(spec.uv_lock, "utf-8")
+        return
+    (folder / "requirements.in").write_text("".join(f"{line}\n" for line in spec.requirements), "utf-8")
+    if spec.constraints:
+        (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in spec.constraints), "utf-8")
+
+
+def _with_own_hashes(spec: EnvironmentSpec, resolved: str) -> str:
+    """The requirements as the lock, because their author chose the hashes; every package must be among them."""
+    listed = {canonicalize_name(Requirement(line.split(" --hash=")[0]).name) for line in spec.requirements}
+    for name in _LOCKED_NAME.findall(resolved):
+        if canonicalize_name(name) not in listed:
+            message = (
+                f"Where one requirement has a hash, all must have one, also those that others need: “{name}” has none."
+            )
+            raise BuildFailed(message)
+    return "\n".join(sorted(spec.requirements)) + "\n"
+
+
+def _installed(environment: Path) -> tuple[Package, ...]:
+    """What is installed, from the names of the metadata directories that the installer writes."""
+    found = {}
+    for metadata in environment.glob("lib/python*/site-packages/*.dist-info"):
+        name, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
+        found[canonicalize_name(name)] = version
+    return tuple(Package(name=name, version=version) for name, version in sorted(found.items()))
+
+
+def _sentence_of(error: OSError) -> str:
+    if is_full_disk(str(error)) or error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return FULL_DISK
+    return f"The data directory cannot be used: {error.strerror or error}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

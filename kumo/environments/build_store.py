@@ -1,0 +1,120 @@
+"""The directories of builds: made aside, marked as complete, renamed into place, never changed again.
+
+    <home>/builds/.tmp-…        being made; swept away at the next start
+    <home>/builds/<lock hash>   ready: a virtual environment with `build.json` in it
+
+Whatever moment the power or the process goes, a directory with a lock's name is a complete one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_MARKER = "build.json"
+_UNFINISHED = ".tmp-"
+_UNWANTED = ".gone-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """One package in a build, at its exact version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyBuild:
+    """What the marker of a complete directory says."""
+
+    lock_hash: str
+    python_version: str
+    packages: tuple[Package, ...]
+    created: str
+
+
+def lock_hash_of(lock: str, *, python_version: str, implementation: str, platform: str) -> str:
+    """The name of what follows from a lock on one interpreter: equal ones are the same directory."""
+    parts = f"{lock}\0{python_version}\0{implementation}\0{platform}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class BuildStore:
+    """The builds of this machine. All methods block."""
+
+    def __init__(self, home: Path) -> None:
+        self._root = home / "builds"
+
+    def directory(self, lock_hash: str) -> Path:
+        """Where the build of a lock lies, or would."""
+        return self._root / lock_hash
+
+    def find(self, lock_hash: str) -> ReadyBuild | None:
+        """The complete build of a lock; None when there is none, or when its interpreter has gone."""
+        folder = self.directory(lock_hash)
+        try:
+            stored = json.loads((folder / _MARKER).read_bytes())
+        except FileNotFoundError:
+            return None
+        # `exists` follows the link: an interpreter that was removed leaves a link to nothing.
+        if not (folder / "bin" / "python").exists():
+            return None
+        packages = tuple(Package(**package) for package in stored["packages"])
+        return ReadyBuild(**(stored | {"packages": packages}))
+
+    def begin(self) -> Path:
+        """A directory to make a build in; the environment itself goes into its `venv`."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
+
+    def publish(self, folder: Path, ready: ReadyBuild) -> None:
+        """Mark the environment in `folder` as complete and give it its name; an equal one that is there stays.
+
+        1. The marker reaches the disk. 2. What has the name and is not usable is put aside. 3. Renamed into place.
+        """
+        _write_durably(folder / "venv" / _MARKER, json.dumps(asdict(ready), indent=1).encode())
+        target = self.directory(ready.lock_hash)
+        if target.exists():
+            if self.find(ready.lock_hash) is not None:
+                return
+            unwanted = Path(tempfile.mkdtemp(prefix=_UNWANTED, dir=self._root))
+            target.rename(unwanted / "venv")
+            shutil.rmtree(unwanted, ignore_errors=True)
+        (folder / "venv").rename(target)
+        _sync_directory(self._root)
+
+    def abandon(self, folder: Path) -> None:
+        """Remove a directory that `begin` gave, finished or not."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Remove what a killed server left unfinished, and say how many directories that were."""
+        with suppress(FileNotFoundError):
+            left = [entry for entry in self._root.iterdir() if entry.name.startswith((_UNFINISHED, _UNWANTED))]
+            for entry in left:
+                shutil.rmtree(entry, ignore_errors=True)
+            return len(left)
+        return 0
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

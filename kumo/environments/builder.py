@@ -1,0 +1,269 @@
+"""The loop that carries out builds: takes a queued one, makes it outside any transaction, stores how it went.
+
+It also asks for builds itself where an environment takes its packages from a project and the project has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Select, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.clock import Clock
+from kumo.db.changes import announce
+from kumo.db.session import Database
+from kumo.environments import service
+from kumo.environments.assembly import Assembled, Assembler, BuildFailed
+from kumo.environments.build_log import BuildLog, build_log_path
+from kumo.environments.build_store import BuildStore
+from kumo.environments.declared import read_declared
+from kumo.environments.interpreters import Interpreters
+from kumo.environments.models import Build, Environment
+from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.states import BuildState
+from kumo.environments.uv import Uv
+from kumo.environments.uv_failures import FULL_DISK, is_full_disk
+from kumo.errors import InvalidInput
+from kumo.projects.models import Project
+from kumo.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_BUILDS_AT_ONCE = 2
+_ROUND_SECONDS = 2.0
+_DEFECT = "Something went wrong inside Kumo while this was built. The server's log says more."
+
+
+class BuilderLoop:
+    """Carries out queued builds, at most two at once."""
+
+    def __init__(
+        self, database: Database, settings: Settings, clock: Clock, interpreters: Interpreters | None = None
+    ) -> None:
+        uv = Uv(settings)
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._store = BuildStore(settings.home)
+        self._assembler = Assembler(
+            settings=settings, uv=uv, interpreters=interpreters or Interpreters(uv), store=self._store
+        )
+        self._stranded: dict[int, int] = {}  # how often a build's outcome could not be stored, or it hit a defect
+
+    async def forever(self) -> None:
+        """Work until cancelled; a build that is cut short is carried out again at the next start."""
+        await self.recover()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(_BUILDS_AT_ONCE):
+                workers.create_task(self._work())
+
+    async def recover(self) -> None:
+        """Mend what an ended server has left, before the first step.
+
+        1. Remove directories that were being made. 2. Queue again what was being built. 3. Queue again what is
+        ready by the table but whose directory is gone; its lock is kept, so the same comes out.
+        """
+        await asyncio.to_thread(self._store.sweep)
+        async with self._database.write() as session:
+            building = await session.scalars(select(Build.id).where(Build.state == BuildState.BUILDING))
+            for build_id in building.all():
+                await _queue_again(session, build_id, BuildState.BUILDING)
+        async with self._database.read() as session:
+            needed = (await session.execute(_ready_builds_in_use())).tuples().all()
+        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in needed])
+        async with self._database.write() as session:
+            for build_id in lost:
+                await _queue_again(session, build_id, BuildState.READY)
+
+    async def step(self, now: datetime) -> int:
+        """Carry out the oldest queued build; 0 when there is none.
+
+        1. Ask for builds of environments whose project has changed. 2. Claim one build. 3. Make it. 4. Store the end.
+        """
+        await self._settle_stranded()
+        await self._follow_projects(now)
+        build = await self._claim(now)
+        if build is None:
+            return 0
+        try:
+            await self._carry_out(build)
+        except Exception:
+            self._stranded[build.id] = self._stranded.get(build.id, 0) + 1
+            raise
+        self._stranded.pop(build.id, None)
+        return 1
+
+    async def _work(self) -> None:
+        with self._database.changes.subscribe("build", "project") as subscription:
+            while True:
+                try:
+                    done = await self.step(self._clock())
+                except Exception:
+                    log.exception("a step of the builder failed")
+                    done = 0
+                if not done:
+                    await subscription.wait(_ROUND_SECONDS)
+
+    async def _settle_stranded(self) -> None:
+        """Try once more what the database did not take; what strands twice would do so for ever, and fails."""
+        for build_id, times in list(self._stranded.items()):
+            async with self._database.write() as session:
+                build = await service.get_build(session, build_id)
+                if build.state != BuildState.BUILDING:  # it waits for the second try, or went well after all
+                    continue
+                if times == 1:
+                    await _queue_again(session, build_id, BuildState.BUILDING)
+                    continue
+            await self._store_failure(build, _DEFECT, log_bytes=0)
+            self._stranded.pop(build_id, None)
+
+    async def _claim(self, now: datetime) -> Build | None:
+        oldest = select(Build.id).where(Build.state == BuildState.QUEUED).order_by(Build.id).limit(1)
+        async with self._database.read() as session:
+            if await session.scalar(oldest) is None:
+                return None
+        async with self._database.write() as session:
+            # Skipped where locked: on PostgreSQL two workers look at the same time.
+            build_id = await session.scalar(oldest.with_for_update(skip_locked=True))
+            if build_id is None or not await service.move_build(
+                session,
+                build_id,
+                source=BuildState.QUEUED,
+                target=BuildState.BUILDING,
+                started_at=now,
+                ended_at=None,
+                error=None,
+            ):
+                return None
+            return await session.get(Build, build_id)
+
+    async def _carry_out(self, build: Build) -> None:
+        try:
+            opened = await asyncio.to_thread(BuildLog, build_log_path(self._settings.home, build.id))
+        except OSError as error:
+            why = (
+                FULL_DISK if is_full_disk(str(error)) else f"The log of the build cannot be written: {error.strerror}."
+            )
+            await self._store_failure(build, why, log_bytes=0)
+            return
+        with opened as build_log:
+            try:
+                assembled = await self._assembler.assemble(
+                    EnvironmentSpec.from_json(build.spec), lock=build.lock, now=self._clock(), log=build_log
+                )
+            except BuildFailed as error:
+                await self._store_failure(build, error.message, log_bytes=_concluded(build_log, error.message))
+                return
+            count = len(assembled.ready.packages)
+            packages = "1 package" if count == 1 else f"{count} packages"
+            size = _concluded(build_log, f"Ready: {packages} on Python {assembled.ready.python_version}.")
+        await self._store_success(build, assembled, log_bytes=size)
+
+    async def _store_failure(self, build: Build, why: str, *, log_bytes: int) -> None:
+        async with self._database.write() as session:
+            await service.move_build(
+                session,
+                build.id,
+                source=BuildState.BUILDING,
+                target=BuildState.FAILED,
+                error=why,
+                ended_at=self._clock(),
+                log_bytes=log_bytes,
+            )
+            if build.environment_id is not None:
+                announce(session, "environment", build.environment_id)
+        log.info("build failed", build_id=build.id, why=why)
+
+    async def _store_success(self, build: Build, assembled: Assembled, *, log_bytes: int) -> None:
+        ready = assembled.ready
+        async with self._database.write() as session:
+            moved = await service.move_build(
+                session,
+                build.id,
+                source=BuildState.BUILDING,
+                target=BuildState.READY,
+                lock=assembled.lock,
+                lock_hash=ready.lock_hash,
+                python_version=ready.python_version,
+                packages=[{"name": package.name, "version": package.version} for package in ready.packages],
+                ended_at=self._clock(),
+                log_bytes=log_bytes,
+            )
+            if moved and build.environment_id is not None:
+                await _activate(session, build.environment_id, build.id)
+        log.info("build is ready", build_id=build.id, lock_hash=ready.lock_hash)
+
+    async def _follow_projects(self, now: datetime) -> None:
+        async with self._database.read() as session:
+            changed = (await session.scalars(_environments_behind_their_project())).all()
+        for environment_id in changed:
+            await self._follow_project(environment_id, now)
+
+    async def _follow_project(self, environment_id: int, now: datetime) -> None:
+        async with self._database.read() as session:
+            environment = await session.get(Environment, environment_id)
+            assert environment is not None, "environments are only marked as deleted"
+            project_id = environment.project_id
+        assert project_id is not None, "the query asks for environments of projects"
+        declared = await read_declared(self._database, self._settings, project_id)
+        async with self._database.write() as session:
+            environment = await session.get(Environment, environment_id, with_for_update=True)
+            if environment is None or environment.deleted_at is not None or environment.project_id != project_id:
+                return
+            environment.snapshot_id = declared.snapshot_id
+            if isinstance(declared.spec, InvalidInput):
+                await service.record_refusal(session, environment, declared.spec.message, now)
+                return
+            wanted = service.spec_of(service.definition_of(environment), declared.spec)
+            latest = await service.build_or_none(session, environment.latest_build_id)
+            if latest is None or latest.spec_hash != wanted.content_hash():
+                found = service.Declared(snapshot_id=declared.snapshot_id, spec=declared.spec)
+                await service.request_build(session, environment, found, now)
+
+    def _lost(self, builds: list[tuple[int, str]]) -> list[int]:
+        return [build_id for build_id, lock_hash in builds if self._store.find(lock_hash) is None]
+
+
+def _concluded(build_log: BuildLog, sentence: str) -> int:
+    """Write the end of a log and answer its size; a full disk must not hide the reason, which is stored anyway."""
+    with suppress(OSError):
+        build_log.conclude(sentence)
+    return build_log.size
+
+
+async def _queue_again(session: AsyncSession, build_id: int, source: BuildState) -> None:
+    await service.move_build(session, build_id, source=source, target=BuildState.QUEUED, started_at=None, ended_at=None)
+
+
+async def _activate(session: AsyncSession, environment_id: int, build_id: int) -> None:
+    """Let runs use a build, unless a newer one has been asked for meanwhile."""
+    await session.execute(
+        update(Environment)
+        .where(Environment.id == environment_id, Environment.latest_build_id == build_id)
+        .values(active_build_id=build_id)
+    )
+    announce(session, "environment", environment_id)
+
+
+def _ready_builds_in_use() -> Select[int, str | None]:
+    """The builds that the next run may take: active in an environment, or of a project itself."""
+    active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
+    return select(Build.id, Build.lock_hash).where(
+        Build.state == BuildState.READY, or_(Build.environment_id.is_(None), Build.id.in_(active))
+    )
+
+
+def _environments_behind_their_project() -> Select[int]:
+    return (
+        select(Environment.id)
+        .join(Project, Project.id == Environment.project_id)
+        .where(
+            Environment.deleted_at.is_(None),
+            Project.deleted_at.is_(None),
+            Environment.snapshot_id.is_distinct_from(Project.snapshot_id),
+        )
+    )

@@ -1,0 +1,76 @@
+"""Tables of environments and their builds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kumo.db.base import Base, id_column
+
+_PRESENT = text("deleted_at IS NULL")
+_UNFINISHED = text("state IN ('queued', 'building')")
+
+
+class Environment(Base):
+    """A named need. A deleted one stays for the history of its runs and builds, without its name."""
+
+    __tablename__ = "environments"
+
+    id: Mapped[int] = id_column()
+    version: Mapped[int] = mapped_column(default=1)
+    name: Mapped[str] = mapped_column(String(100))
+    backend: Mapped[str] = mapped_column(String(20), default="uv")
+    python: Mapped[str | None] = mapped_column(String(100))  # as it was asked for; None takes the default
+    source: Mapped[str] = mapped_column(String(20))  # which of the next three says what is needed
+    packages: Mapped[list[str] | None] = mapped_column(JSON)
+    requirements: Mapped[str | None] = mapped_column(Text)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    index_url: Mapped[str | None] = mapped_column(Text)
+    # No foreign keys: builds point here, and a circle could not be created or dropped table by table.
+    active_build_id: Mapped[int | None] = mapped_column(BigInteger)  # what runs use
+    latest_build_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The project's state that the latest build was asked for; when the project has another, a build is due.
+    snapshot_id: Mapped[int | None] = mapped_column(BigInteger)
+    task_count: Mapped[int] = mapped_column(default=0)  # kept by the tasks
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_environments_name", "name", unique=True, sqlite_where=_PRESENT, postgresql_where=_PRESENT),
+        Index("ix_environments_project_id", "project_id"),  # the builder: has a project changed?
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Build(Base):
+    """One immutable result: what was asked for, the lock that it came to, and the directory that follows from it."""
+
+    __tablename__ = "builds"
+
+    id: Mapped[int] = id_column()
+    environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))  # of a project's own declaration
+    state: Mapped[str] = mapped_column(String(20))
+    spec_hash: Mapped[str] = mapped_column(String(64))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    python_version: Mapped[str | None] = mapped_column(String(40))
+    lock: Mapped[str | None] = mapped_column(Text)
+    lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
+    packages: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
+    error: Mapped[str | None] = mapped_column(Text)
+    log_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # The builder's question, every two seconds: what is not done? It stays small whatever the history.
+        Index("ix_builds_unfinished", "state", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("ix_builds_environment_id", "environment_id", "id"),  # the builds of an environment, newest first
+        Index("ix_builds_project_id", "project_id", "spec_hash", "id"),  # the run path: is there one already?
+        {"sqlite_autoincrement": True},
+    )

@@ -1,0 +1,162 @@
+"""What crosses HTTP about interpreters, environments and builds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from kumo.http import Input, RowId, UtcMoment
+
+_BUILD_EXAMPLE: JsonDict = {
+    "id": 17,
+    "environment_id": 4,
+    "project_id": None,
+    "state": "ready",
+    "python_version": "3.12.1",
+    "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
+    "error": None,
+    "log_bytes": 1342,
+    "created_at": "2026-01-05T12:00:00Z",
+    "started_at": "2026-01-05T12:00:00Z",
+    "ended_at": "2026-01-05T12:00:01Z",
+    "duration_seconds": 0.6,
+}
+
+Name = Annotated[str, Field(min_length=1, max_length=100, examples=["etl"])]
+Python = Annotated[
+    str | None,
+    Field(max_length=100, examples=["3.12"], description="3.12, 3.12.1 or >=3.11,<3.13; the default one without."),
+]
+Packages = Annotated[
+    list[Annotated[str, Field(max_length=10_000)]] | None,
+    Field(max_length=2000, examples=[["requests>=2.31", "rich"]], description="One requirement in each entry."),
+]
+Requirements = Annotated[
+    str | None, Field(max_length=512 * 1024, description="The text of a requirements file, instead of `packages`.")
+]
+IndexUrl = Annotated[
+    str | None, Field(max_length=2000, description="The package index of this environment; the settings' own without.")
+]
+
+
+class InterpreterOut(BaseModel):
+    """One Python of this machine."""
+
+    path: str
+    version: str
+    implementation: str
+    architecture: str
+    source: str
+    supported: Annotated[bool, Field(description="Whether environments can be built with it.")]
+    is_default: Annotated[bool, Field(description="Taken where nothing is asked for.")]
+
+
+class InterpreterList(BaseModel):
+    """All interpreters, newest first."""
+
+    items: list[InterpreterOut]
+    next_cursor: None = None
+
+
+class BuildOut(BaseModel):
+    """One build, and in `error` on one line why it failed."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _BUILD_EXAMPLE})
+
+    id: int
+    environment_id: int | None
+    project_id: int | None
+    state: Literal["queued", "building", "ready", "failed"]
+    python_version: str | None
+    lock_hash: str | None
+    error: str | None
+    log_bytes: int
+    created_at: UtcMoment
+    started_at: UtcMoment | None
+    ended_at: UtcMoment | None
+    duration_seconds: float | None
+
+
+class BuildList(BaseModel):
+    """Builds, newest first."""
+
+    items: list[BuildOut]
+    next_cursor: str | None
+
+
+class PackageOut(BaseModel):
+    """One installed package."""
+
+    name: str
+    version: str
+
+
+class PackageList(BaseModel):
+    """What the active build holds; nothing before there is one."""
+
+    items: list[PackageOut]
+    next_cursor: None = None
+
+
+class EnvironmentFields(Input):
+    """What a person decides about an environment; of the last four, one kind of source."""
+
+    python: Python = None
+    packages: Packages = None
+    requirements: Requirements = None
+    source: Annotated[
+        Literal["packages", "requirements", "project"] | None,
+        Field(
+            description="`project` takes what the project `project_id` declares; otherwise it follows from the rest."
+        ),
+    ] = None
+    project_id: RowId | None = None
+    index_url: IndexUrl = None
+
+
+class EnvironmentCreate(EnvironmentFields):
+    """A new environment; without any source it holds Python alone."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "etl", "python": "3.12", "packages": ["requests>=2.31", "rich"]}}
+    )
+
+    name: Name
+    backend: Literal["uv"] = "uv"
+
+
+class EnvironmentChange(EnvironmentFields):
+    """The fields to change; another source replaces the one before."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"packages": ["requests>=2.31", "rich", "pandas"]}})
+
+    name: Name | None = None
+
+
+class EnvironmentOut(BaseModel):
+    """An environment, with the build that runs use and the latest one."""
+
+    id: int
+    version: int
+    name: str
+    backend: str
+    python: str | None
+    source: Literal["packages", "requirements", "project"]
+    packages: list[str] | None
+    requirements: str | None
+    project_id: int | None
+    index_url: str | None
+    task_count: int
+    active_build: BuildOut | None
+    latest_build: BuildOut | None
+    created_at: UtcMoment
+    updated_at: UtcMoment
+
+
+class EnvironmentList(BaseModel):
+    """Environments by name."""
+
+    items: list[EnvironmentOut]
+    next_cursor: str | None

@@ -1,0 +1,215 @@
+"""The one module that runs uv, which finds interpreters, resolves packages and installs them.
+
+Each call is a process of its own session with an environment made for it: what it needs to reach the package index,
+and nothing of Kumo's own settings, because building a package from source runs that package's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from uv import find_uv_bin
+
+from kumo.environments.uv_failures import explain
+from kumo.errors import Unavailable
+from kumo.settings import Settings
+
+_LIST_TIMEOUT_SECONDS = 60
+_CHUNK_BYTES = 1 << 16
+_KEPT_BYTES = 1 << 18  # of what uv printed, to say why it failed
+
+_PASSED_ON = frozenset(
+    "HOME USER LOGNAME LANG LC_ALL LC_CTYPE TZ TMPDIR NETRC"  # noqa: SIM905 - as words they read best
+    " SSL_CERT_FILE SSL_CERT_DIR SSL_CLIENT_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO"
+    " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy"
+    " CC CXX CFLAGS CXXFLAGS LDFLAGS PKG_CONFIG_PATH LD_LIBRARY_PATH CARGO_HOME RUSTUP_HOME"
+    " UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PROVIDER UV_INSECURE_HOST UV_NATIVE_TLS"
+    " UV_SYSTEM_CERTS UV_OFFLINE UV_NO_BUILD UV_ONLY_BINARY UV_NO_BINARY UV_PRERELEASE UV_EXCLUDE_NEWER UV_CONFIG_FILE"
+    " UV_NO_CONFIG UV_PYTHON_INSTALL_DIR UV_TORCH_BACKEND UV_CONSTRAINT UV_BUILD_CONSTRAINT UV_OVERRIDE".split()
+)
+_PASSED_ON_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_")
+
+OnOutput = Callable[[bytes], None]
+
+
+class UvFailed(Exception):
+    """uv ended with an error; the message is one sentence that says why."""
+
+
+class Uv:
+    """uv, set up for this installation: its cache lies in the data directory, so that builds can share its files."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._binary = find_uv_bin()
+
+    async def list_interpreters(self) -> list[dict[str, Any]]:
+        """The interpreters that uv finds on this machine, as it describes them."""
+        search_path = os.pathsep.join(str(folder) for folder in interpreter_folders())
+        process = await asyncio.create_subprocess_exec(
+            *self._command("python", "list", "--only-installed", "--output-format", "json"),
+            env=self._environment(None) | {"PATH": search_path},
+            cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(_LIST_TIMEOUT_SECONDS):
+                output, _ = await process.communicate()
+            found = json.loads(output)
+        except (TimeoutError, ValueError):
+            raise Unavailable("The Python interpreters of this machine could not be listed. Try again.") from None
+        finally:
+            await _end(process)
+        return found if isinstance(found, list) else []
+
+    async def compile(self, folder: Path, interpreter: Path, *, index_url: str | None, on_output: OnOutput) -> None:
+        """Resolve `requirements.in` (and `constraints.txt`) of a folder into its `lock.txt`, with hashes."""
+        constraints = ["--constraints", "constraints.txt"] if (folder / "constraints.txt").exists() else []
+        await self._run(
+            [
+                *("pip", "compile", "requirements.in", *constraints, "--output-file", "lock.txt", "--generate-hashes"),
+                *("--no-header", "--no-annotate", "--no-emit-index-url", "--python", str(interpreter)),
+            ],
+            folder=folder,
+            index_url=index_url,
+            on_output=on_output,
+        )
+
+    async def export(self, folder: Path, interpreter: Path, *, index_url: str | None, on_output: OnOutput) -> None:
+        """Turn `pyproject.toml` and `uv.lock` of a folder into its `lock.txt`, resolving nothing."""
+        await self._run(
+            [
+                *("export", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements.txt"),
+                *("--no-header", "--no-annotate", "--output-file", "lock.txt", "--python", str(interpreter)),
+            ],
+            folder=folder,
+            index_url=index_url,
+            on_output=on_output,
+        )
+
+    async def create(self, target: Path, interpreter: Path, *, on_output: OnOutput) -> None:
+        """Make an empty environment that can be moved."""
+        await self._run(
+            ["venv", "--quiet", "--relocatable", "--no-project", "--python", str(interpreter), str(target)],
+            folder=target.parent,
+            on_output=on_output,
+        )
+
+    async def install(  # noqa: PLR0913 - one command's own options
+        self,
+        target: Path,
+        lock: Path,
+        *,
+        index_url: str | None,
+        require_hashes: bool,
+        offline: bool,
+        on_output: OnOutput,
+    ) -> None:
+        """Put exactly what the lock names into an environment."""
+        await self._run(
+            [
+                *("pip", "sync", str(lock), "--python", str(target / "bin" / "python"), "--link-mode", "hardlink"),
+                "--no-compile-bytecode",
+                *(["--require-hashes"] if require_hashes else []),
+                *(["--offline"] if offline else []),
+            ],
+            folder=lock.parent,
+            index_url=index_url,
+            on_output=on_output,
+        )
+
+    async def _run(
+        self, arguments: list[str], *, folder: Path, on_output: OnOutput, index_url: str | None = None
+    ) -> None:
+        """Run one command; its whole process group ends with it, also when the caller is cancelled."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command(*arguments),
+            env=self._environment(index_url),
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            printed = await _pass_on_lines(process, on_output)
+            if await process.wait() != 0:
+                raise UvFailed(explain(printed.decode("utf-8", "replace")))
+        finally:
+            await _end(process)
+
+    def _command(self, *arguments: str) -> list[str]:
+        offline = ["--offline"] if self._settings.package_index_offline else []
+        return [self._binary, "--no-progress", "--color", "never", "--no-python-downloads", *offline, *arguments]
+
+    def _environment(self, index_url: str | None) -> dict[str, str]:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+        }
+        environment["PATH"] = os.environ.get("PATH", os.defpath)
+        environment["UV_CACHE_DIR"] = str(self._settings.home / "cache" / "uv")
+        if index := index_url or self._settings.package_index_url:
+            environment["UV_DEFAULT_INDEX"] = index
+            # The older name for the same thing must not contradict it.
+            environment.pop("UV_INDEX_URL", None)
+        return environment
+
+
+def interpreter_folders() -> Iterator[Path]:
+    """Where interpreters are looked for: the server's own, PATH without pyenv's shims, and each version of pyenv.
+
+    A shim is a script that starts one of pyenv's versions; it would be listed a second time, or fail.
+    """
+    own = Path(sys.base_prefix) / "bin"
+    shims = pyenv_root() / "shims"
+    on_path = [Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry]
+    pyenv = sorted((pyenv_root() / "versions").glob("*/bin"))
+    folders = [own, *on_path, *pyenv]
+    yield from dict.fromkeys(folder for folder in folders if folder != shims and not _is_virtual(folder))
+
+
+def pyenv_root() -> Path:
+    """Where pyenv keeps its versions, if it is there at all."""
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+
+
+def _is_virtual(folder: Path) -> bool:
+    return (folder.parent / "pyvenv.cfg").exists()
+
+
+async def _pass_on_lines(process: asyncio.subprocess.Process, on_output: OnOutput) -> bytes:
+    """Hand on what comes, whole lines at a time, and answer the end of it."""
+    assert process.stderr is not None
+    kept, pending = b"", b""
+    while chunk := await process.stderr.read(_CHUNK_BYTES):
+        kept = (kept + chunk)[-_KEPT_BYTES:]
+        # A line that never ends is passed on in pieces rather than gathered in memory.
+        cut = len(pending) + len(chunk) if len(pending) > _CHUNK_BYTES else (pending + chunk).rfind(b"\n") + 1
+        pending += chunk
+        on_output(pending[:cut])
+        pending = pending[cut:]
+    if pending:
+        on_output(pending + b"\n")
+    return kept
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left of the process group of a command that did not succeed: uv, or compilers that outlive it."""
+    if process.returncode == 0:
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
