@@ -6,6 +6,7 @@ whatever is added later; and it answers before a byte of the body is read.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ PUBLIC_ROUTES: Final = frozenset(
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEMBERED_SECONDS = 3.0
 _MOST_REMEMBERED = 1000
+_STEP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +99,12 @@ class Authenticator:
         """
         self._generation += 1
         self._remembered.clear()
+
+    async def forever(self) -> None:
+        """Take a step each minute until cancelled."""
+        while True:
+            await asyncio.sleep(_STEP_SECONDS)
+            await self.step(self._clock())
 
     async def step(self, now: datetime) -> None:
         """Write down when each secret was last used, and drop the sessions that have ended."""

@@ -45,7 +45,8 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's declared form
+    # Every int is wide: sizes in bytes and references to ids must not end at two thousand million on PostgreSQL.
+    type_annotation_map = {datetime: UtcDateTime, int: Id}  # noqa: RUF012 - SQLAlchemy's declared form
 
     # Without it SQLite gives a deleted row's id to the next one, which would inherit its logs.
     __table_args__: Any = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's declared form
