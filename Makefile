@@ -58,7 +58,7 @@ clean: ## Remove everything that is made here, except the data in ./.kumo
 .PHONY: dev
 dev: .venv/dev.stamp kumo/web/index.html
 
-.venv/bin/uv: scripts/make-venv
+.venv/bin/uv:
 	@scripts/make-venv
 	@touch $@
 
