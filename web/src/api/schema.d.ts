@@ -4,22 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/setup": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["read_setup"];
-        put?: never;
-        post: operations["do_setup"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -29,7 +13,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["login"];
+        /**
+         * Sign in
+         * @description Sign in with a password; the answer sets the session's cookies. After five failures each costs a longer wait.
+         */
+        post: operations["sign_in_api_v1_auth_login_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -45,7 +33,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["logout"];
+        /**
+         * Sign out
+         * @description End the session that this request came by; an API token stays valid.
+         */
+        post: operations["sign_out_api_v1_auth_logout_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -59,7 +51,823 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_me"];
+        /**
+         * Say who is signed in
+         * @description The account behind this request.
+         */
+        get: operations["read_me_api_v1_auth_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the password
+         * @description Change one's own password; every other session of the account ends, API tokens stay valid.
+         */
+        post: operations["change_password_api_v1_auth_password_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List where one is signed in
+         * @description The browsers that are signed in to one's own account, the newest first.
+         */
+        get: operations["list_sessions_api_v1_auth_sessions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Sign one browser out
+         * @description End one session of one's own account.
+         */
+        delete: operations["delete_session_api_v1_auth_sessions__session_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a build
+         * @description One build, of an environment or of a project.
+         */
+        get: operations["get_build_api_v1_builds__build_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a build's log
+         * @description Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far.
+         */
+        get: operations["read_build_log_api_v1_builds__build_id__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/log/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a build's log
+         * @description Server-sent events: each `log` holds a piece of text, and its id is the offset after it.
+         */
+        get: operations["stream_build_log_api_v1_builds__build_id__log_stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the dashboard
+         * @description What runs, how it went lately, and what comes next.
+         */
+        get: operations["dashboard_api_v1_dashboard_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List environments
+         * @description Environments by name.
+         */
+        get: operations["list_environments_api_v1_environments_get"];
+        put?: never;
+        /**
+         * Create an environment
+         * @description Create an environment; its first build is queued at once.
+         */
+        post: operations["create_environment_api_v1_environments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an environment
+         * @description One environment.
+         */
+        get: operations["get_environment_api_v1_environments__environment_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an environment
+         * @description Delete an environment that no task uses.
+         */
+        delete: operations["delete_environment_api_v1_environments__environment_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an environment
+         * @description Change the fields that are given. Other packages queue a build; until it is ready runs use the one before.
+         */
+        patch: operations["change_environment_api_v1_environments__environment_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/build": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Build an environment again
+         * @description Queue a build, which takes the newest versions that the requirements allow.
+         */
+        post: operations["build_environment_api_v1_environments__environment_id__build_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the builds of an environment
+         * @description Builds, newest first.
+         */
+        get: operations["list_builds_api_v1_environments__environment_id__builds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the log of an environment's build
+         * @description Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far.
+         */
+        get: operations["read_environment_build_log_api_v1_environments__environment_id__builds__build_id__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/log/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the log of an environment's build
+         * @description Server-sent events: each `log` holds a piece of text, and its id is the offset after it.
+         */
+        get: operations["stream_environment_build_log_api_v1_environments__environment_id__builds__build_id__log_stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the installed packages
+         * @description What the active build holds, with exact versions.
+         */
+        get: operations["list_packages_api_v1_environments__environment_id__packages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow all changes
+         * @description Server-sent events: which rows have changed. A hint to read again; `reset` says that some word was dropped.
+         */
+        get: operations["events_api_v1_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say whether Kumo works
+         * @description `ok` once the database answers; with login also how its parts are doing.
+         */
+        get: operations["health_api_v1_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the Pythons of this machine
+         * @description All interpreters, newest first.
+         */
+        get: operations["list_interpreters_api_v1_interpreters_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List runs
+         * @description Runs, the newest first.
+         */
+        get: operations["list_runs_api_v1_runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a run
+         * @description One run.
+         */
+        get: operations["get_run_api_v1_runs__run_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a part of a log
+         * @description Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far.
+         */
+        get: operations["read_log_api_v1_runs__run_id__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/log/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a log
+         * @description The whole log as a file.
+         */
+        get: operations["download_log_api_v1_runs__run_id__log_download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/log/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search a log
+         * @description Lines that contain the words, letter case aside. A large log is searched in parts: go on at `next_offset`.
+         */
+        get: operations["search_log_api_v1_runs__run_id__log_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/log/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a log
+         * @description Server-sent events: each `log` holds a piece of text, and its id is the offset after it.
+         */
+        get: operations["stream_log_api_v1_runs__run_id__log_stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/rerun": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run again
+         * @description Queue the run's task once more, as the task is now.
+         */
+        post: operations["rerun_api_v1_runs__run_id__rerun_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a run
+         * @description Ask the run to end, and kill what is left of it after its grace; it is `stopped` once nothing of it lives.
+         */
+        post: operations["stop_run_api_v1_runs__run_id__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say whether the first account is missing
+         * @description Whether the first account must still be created, by the link that Kumo printed at its start.
+         */
+        get: operations["read_setup_api_v1_setup_get"];
+        put?: never;
+        /**
+         * Create the first account
+         * @description Create the first account, an admin's, and sign in; the token works once.
+         */
+        post: operations["create_first_account_api_v1_setup_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/info": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Describe this installation
+         * @description Where it keeps its data, and what it runs on.
+         */
+        get: operations["info_api_v1_system_info_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tasks
+         * @description Tasks by name.
+         */
+        get: operations["list_tasks_api_v1_tasks_get"];
+        put?: never;
+        /**
+         * Create a task
+         * @description Create a task; its triggers count from now.
+         */
+        post: operations["create_task_api_v1_tasks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a task
+         * @description One task.
+         */
+        get: operations["get_task_api_v1_tasks__task_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a task
+         * @description Delete a task that has no open runs; the runs that it had stay, with their logs.
+         */
+        delete: operations["delete_task_api_v1_tasks__task_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a task
+         * @description Change the fields that are given; a trigger with an unknown or no `id` is new and counts from now.
+         */
+        patch: operations["change_task_api_v1_tasks__task_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a task
+         * @description Let no trigger come due until the task is resumed; runs that go on go on.
+         */
+        post: operations["pause_task_api_v1_tasks__task_id__pause_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a task
+         * @description Let its triggers come due again, from now on.
+         */
+        post: operations["resume_task_api_v1_tasks__task_id__resume_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a task now
+         * @description Queue a run; the answer comes once it is stored, whether or not there is room for it yet.
+         */
+        post: operations["run_task_api_v1_tasks__task_id__run_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runs of a task
+         * @description The runs of one task, the newest first.
+         */
+        get: operations["list_runs_of_task_api_v1_tasks__task_id__runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/slots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List due moments of a task
+         * @description The ledger: each due moment with its outcome, and the reason where it was not run.
+         */
+        get: operations["list_slots_api_v1_tasks__task_id__slots_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/timezones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List time zones
+         * @description The time zones that a cron trigger may name.
+         */
+        get: operations["list_timezones_api_v1_timezones_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API tokens
+         * @description The tokens of one's own account, the newest first.
+         */
+        get: operations["list_tokens_api_v1_tokens_get"];
+        put?: never;
+        /**
+         * Make an API token
+         * @description Make a token for one's own account. Its secret is in this answer only; it cannot be shown again.
+         */
+        post: operations["create_token_api_v1_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API token
+         * @description Revoke a token of one's own account; whoever uses it is refused at once.
+         */
+        delete: operations["delete_token_api_v1_tokens__token_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/triggers/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview a trigger
+         * @description The next moments of a trigger, the trigger in words, and what may surprise about it.
+         */
+        post: operations["preview_api_v1_triggers_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the version
+         * @description The versions of Kumo and of what it runs on.
+         */
+        get: operations["version_api_v1_version_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -72,24 +880,1132 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        SetupOut: {
+        /**
+         * AttemptOut
+         * @description One execution of a run's command.
+         */
+        AttemptOut: {
+            /** Cpu Seconds */
+            cpu_seconds: number | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Log Bytes */
+            log_bytes: number | null;
+            /** Number */
+            number: number;
+            /** Peak Cpu Percent */
+            peak_cpu_percent: number | null;
+            /** Peak Memory Bytes */
+            peak_memory_bytes: number | null;
+            /** Started At */
+            started_at: string | null;
+            /** State */
+            state: string;
+            /** Worker */
+            worker: string;
+        };
+        /**
+         * BuildList
+         * @description Builds, newest first.
+         */
+        BuildList: {
+            /** Items */
+            items: components["schemas"]["BuildOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * BuildOut
+         * @description One build, and in `error` on one line why it failed.
+         * @example {
+         *       "created_at": "2026-01-05T12:00:00Z",
+         *       "duration_seconds": 0.6,
+         *       "ended_at": "2026-01-05T12:00:01Z",
+         *       "environment_id": 4,
+         *       "id": 17,
+         *       "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
+         *       "log_bytes": 1342,
+         *       "python_version": "3.12.1",
+         *       "started_at": "2026-01-05T12:00:00Z",
+         *       "state": "ready"
+         *     }
+         */
+        BuildOut: {
+            /** Created At */
+            created_at: string;
+            /** Duration Seconds */
+            duration_seconds: number | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Environment Id */
+            environment_id: number | null;
+            /** Error */
+            error: string | null;
+            /** Id */
+            id: number;
+            /** Lock Hash */
+            lock_hash: string | null;
+            /** Log Bytes */
+            log_bytes: number;
+            /** Project Id */
+            project_id: number | null;
+            /** Python Version */
+            python_version: string | null;
+            /** Started At */
+            started_at: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "building" | "ready" | "failed";
+        };
+        /**
+         * CauseOut
+         * @description Why there is a run.
+         */
+        CauseOut: {
+            /** Actor */
+            actor: string | null;
+            /** Due At */
+            due_at: string | null;
+            /** Trigger Id */
+            trigger_id: number | null;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Counts
+         * @description How many there are.
+         */
+        Counts: {
+            /** Active Tasks */
+            active_tasks: number;
+            /** Environments */
+            environments: number;
+            /** Projects */
+            projects: number;
+            /** Tasks */
+            tasks: number;
+        };
+        /**
+         * Dashboard
+         * @description The first page.
+         */
+        Dashboard: {
+            counts: components["schemas"]["Counts"];
+            /** Days */
+            days: components["schemas"]["Day"][];
+            /** Next Due */
+            next_due: components["schemas"]["NextDue"][];
+            /** Queued */
+            queued: number;
+            /** Recent Runs */
+            recent_runs: components["schemas"]["RunOut"][];
+            /** Running */
+            running: number;
+            /** Success Rate 7D */
+            success_rate_7d: number | null;
+            /** Top Failures */
+            top_failures: components["schemas"]["Failures"][];
+        };
+        /**
+         * Day
+         * @description How the runs of one day (UTC) ended.
+         */
+        Day: {
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Failed */
+            failed: number;
+            /** Other */
+            other: number;
+            /** Succeeded */
+            succeeded: number;
+        };
+        /**
+         * EnvironmentChange
+         * @description The fields to change; another source replaces the one before.
+         * @example {
+         *       "packages": [
+         *         "requests>=2.31",
+         *         "rich",
+         *         "pandas"
+         *       ]
+         *     }
+         */
+        EnvironmentChange: {
+            /**
+             * Index Url
+             * @description The package index of this environment; the settings' own without.
+             */
+            index_url?: string | null;
+            /** Name */
+            name?: string | null;
+            /**
+             * Packages
+             * @description One requirement in each entry.
+             * @example [
+             *       "requests>=2.31",
+             *       "rich"
+             *     ]
+             */
+            packages?: string[] | null;
+            /** Project Id */
+            project_id?: number | null;
+            /**
+             * Python
+             * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
+             * @example 3.12
+             */
+            python?: string | null;
+            /**
+             * Requirements
+             * @description The text of a requirements file, instead of `packages`.
+             */
+            requirements?: string | null;
+            /**
+             * Source
+             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             */
+            source?: ("packages" | "requirements" | "project") | null;
+        };
+        /**
+         * EnvironmentCreate
+         * @description A new environment; without any source it holds Python alone.
+         * @example {
+         *       "name": "etl",
+         *       "packages": [
+         *         "requests>=2.31",
+         *         "rich"
+         *       ],
+         *       "python": "3.12"
+         *     }
+         */
+        EnvironmentCreate: {
+            /**
+             * Backend
+             * @default uv
+             * @constant
+             */
+            backend: "uv";
+            /**
+             * Index Url
+             * @description The package index of this environment; the settings' own without.
+             */
+            index_url?: string | null;
+            /**
+             * Name
+             * @example etl
+             */
+            name: string;
+            /**
+             * Packages
+             * @description One requirement in each entry.
+             * @example [
+             *       "requests>=2.31",
+             *       "rich"
+             *     ]
+             */
+            packages?: string[] | null;
+            /** Project Id */
+            project_id?: number | null;
+            /**
+             * Python
+             * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
+             * @example 3.12
+             */
+            python?: string | null;
+            /**
+             * Requirements
+             * @description The text of a requirements file, instead of `packages`.
+             */
+            requirements?: string | null;
+            /**
+             * Source
+             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             */
+            source?: ("packages" | "requirements" | "project") | null;
+        };
+        /**
+         * EnvironmentList
+         * @description Environments by name.
+         */
+        EnvironmentList: {
+            /** Items */
+            items: components["schemas"]["EnvironmentOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * EnvironmentOut
+         * @description An environment, with the build that runs use and the latest one.
+         */
+        EnvironmentOut: {
+            active_build: components["schemas"]["BuildOut"] | null;
+            /** Backend */
+            backend: string;
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Index Url */
+            index_url: string | null;
+            latest_build: components["schemas"]["BuildOut"] | null;
+            /** Name */
+            name: string;
+            /** Packages */
+            packages: string[] | null;
+            /** Project Id */
+            project_id: number | null;
+            /** Python */
+            python: string | null;
+            /** Requirements */
+            requirements: string | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "packages" | "requirements" | "project";
+            /** Task Count */
+            task_count: number;
+            /** Updated At */
+            updated_at: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ErrorBody
+         * @description What went wrong, in a word for programs and a sentence for people.
+         */
+        ErrorBody: {
+            /** Code */
+            code: string;
+            /** Details */
+            details: components["schemas"]["ErrorDetail"][];
+            /** Message */
+            message: string;
+            /** Path */
+            path: string;
+            /** Request Id */
+            request_id: string;
+        };
+        /**
+         * ErrorDetail
+         * @description One field that is wrong.
+         */
+        ErrorDetail: {
+            /** Field */
+            field: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * ErrorEnvelope
+         * @description The one shape of every answer that is not a success.
+         * @example {
+         *       "error": {
+         *         "code": "not_found",
+         *         "details": [],
+         *         "message": "Task 9 does not exist.",
+         *         "path": "/api/v1/tasks/9",
+         *         "request_id": "5f0c6f6e2d5b4b6e"
+         *       }
+         *     }
+         */
+        ErrorEnvelope: {
+            error: components["schemas"]["ErrorBody"];
+        };
+        /**
+         * Failures
+         * @description A task that failed in the last seven days.
+         */
+        Failures: {
+            /** Count */
+            count: number;
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
+        };
+        /** HTTPValidationError */
+        HTTPValidationError: {
+            /** Detail */
+            detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * Health
+         * @description Whether Kumo works; the rest only with login.
+         */
+        Health: {
+            /** Database */
+            database?: string | null;
+            /** Disk Free Bytes */
+            disk_free_bytes?: number | null;
+            /** Loops */
+            loops?: components["schemas"]["LoopOut"][] | null;
+            pool?: components["schemas"]["PoolOut"] | null;
+            /** Status */
+            status: string;
+        };
+        /**
+         * InterpreterList
+         * @description All interpreters, newest first.
+         */
+        InterpreterList: {
+            /** Items */
+            items: components["schemas"]["InterpreterOut"][];
+            /** Next Cursor */
+            next_cursor?: null;
+        };
+        /**
+         * InterpreterOut
+         * @description One Python of this machine.
+         */
+        InterpreterOut: {
+            /** Architecture */
+            architecture: string;
+            /** Implementation */
+            implementation: string;
+            /**
+             * Is Default
+             * @description Taken where nothing is asked for.
+             */
+            is_default: boolean;
+            /** Path */
+            path: string;
+            /** Source */
+            source: string;
+            /**
+             * Supported
+             * @description Whether environments can be built with it.
+             */
+            supported: boolean;
+            /** Version */
+            version: string;
+        };
+        /**
+         * LastRun
+         * @description The newest run of a task.
+         */
+        LastRun: {
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /** State */
+            state: string;
+        };
+        /**
+         * LoginInput
+         * @description A username and its password.
+         */
+        LoginInput: {
+            /**
+             * Password
+             * Format: password
+             * @example a long sentence is easy
+             */
+            password: string;
+            /**
+             * Username
+             * @example ada
+             */
+            username: string;
+        };
+        /**
+         * LoopOut
+         * @description How one background duty is doing.
+         */
+        LoopOut: {
+            /** Failed At */
+            failed_at: string | null;
+            /** Failures */
+            failures: number;
+            /** Last Error */
+            last_error: string | null;
+            /** Name */
+            name: string;
+            /** Running */
+            running: boolean;
+        };
+        /**
+         * MatchOut
+         * @description One line that a search found.
+         */
+        MatchOut: {
+            /** Line */
+            line: number;
+            /** Offset */
+            offset: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Me
+         * @description The account that is signed in.
+         * @example {
+         *       "id": 1,
+         *       "role": "admin",
+         *       "username": "ada"
+         *     }
+         */
+        Me: {
+            /** Id */
+            id: number;
+            role: components["schemas"]["Role"];
+            /** Username */
+            username: string;
+        };
+        /**
+         * NewTokenOut
+         * @description A token just made; the only answer that shows its secret.
+         */
+        NewTokenOut: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Token
+             * @example kumo_Yv3…
+             */
+            token: string;
+        };
+        /**
+         * NextDue
+         * @description A task that is due soon.
+         */
+        NextDue: {
+            /** Due At */
+            due_at: string;
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
+        };
+        /**
+         * PackageList
+         * @description What the active build holds; nothing before there is one.
+         */
+        PackageList: {
+            /** Items */
+            items: components["schemas"]["PackageOut"][];
+            /** Next Cursor */
+            next_cursor?: null;
+        };
+        /**
+         * PackageOut
+         * @description One installed package.
+         */
+        PackageOut: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * PasswordInput
+         * @description The present password and the one in its place.
+         */
+        PasswordInput: {
+            /**
+             * Current Password
+             * Format: password
+             * @example a long sentence is easy
+             */
+            current_password: string;
+            /**
+             * New Password
+             * Format: password
+             * @example a long sentence is easy
+             */
+            new_password: string;
+        };
+        /**
+         * PoolOut
+         * @description How busy the database connections are.
+         */
+        PoolOut: {
+            /** In Use */
+            in_use: number;
+            /** Overflow */
+            overflow: number;
+            /** Size */
+            size: number;
+        };
+        /**
+         * Preview
+         * @description What a trigger means.
+         */
+        Preview: {
+            /** Description */
+            description: string;
+            /** Next */
+            next: string[];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * PreviewRequest
+         * @description A trigger, and which of its moments are asked for.
+         */
+        PreviewRequest: {
+            /**
+             * After
+             * @description Moments after this one; after now without.
+             */
+            after?: string | null;
+            /**
+             * Count
+             * @default 5
+             */
+            count: number;
+            trigger: components["schemas"]["TriggerIn"];
+        };
+        /**
+         * Role
+         * @description What kind of account it is.
+         * @enum {string}
+         */
+        Role: "admin";
+        /**
+         * RunList
+         * @description One page of runs, the newest first.
+         */
+        RunList: {
+            /** Items */
+            items: components["schemas"]["RunOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * RunOut
+         * @description A run.
+         */
+        RunOut: {
+            /** Attempt */
+            attempt: number;
+            /** Attempts */
+            attempts: components["schemas"]["AttemptOut"][];
+            /** Build Id */
+            build_id: number | null;
+            cause: components["schemas"]["CauseOut"];
+            /** Command */
+            command: string;
+            /** Duration Seconds */
+            duration_seconds: number | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Environment Id */
+            environment_id: number | null;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Id */
+            id: number;
+            /** Priority */
+            priority: number;
+            /** Project Id */
+            project_id: number;
+            /** Queued At */
+            queued_at: string;
+            /** Reason */
+            reason: string | null;
+            /** Shell */
+            shell: boolean;
+            /** Snapshot Id */
+            snapshot_id: number;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["RunState"];
+            /** Stop Grace Seconds */
+            stop_grace_seconds: number;
+            /** Stop Requested At */
+            stop_requested_at: string | null;
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
+            /** Timeout Seconds */
+            timeout_seconds: number | null;
+        };
+        /**
+         * RunRequest
+         * @description What a run is asked with; nothing yet but the wish.
+         */
+        RunRequest: Record<string, never>;
+        /**
+         * RunState
+         * @description Where a run stands.
+         * @enum {string}
+         */
+        RunState: "queued" | "starting" | "running" | "succeeded" | "failed" | "timed_out" | "stopped" | "lost";
+        /**
+         * SearchOut
+         * @description What a search found; `next_offset` is where to go on, null at the end.
+         */
+        SearchOut: {
+            /** Items */
+            items: components["schemas"]["MatchOut"][];
+            /** Next Offset */
+            next_offset: number | null;
+        };
+        /**
+         * SessionList
+         * @description One page of sessions, the newest first.
+         */
+        SessionList: {
+            /** Items */
+            items: components["schemas"]["SessionOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * SessionOut
+         * @description One browser that is signed in.
+         */
+        SessionOut: {
+            /**
+             * Address
+             * @example 192.0.2.7
+             */
+            address: string;
+            /** Created At */
+            created_at: string;
+            /**
+             * Current
+             * @description Whether this request came by it.
+             */
+            current: boolean;
+            /** Id */
+            id: number;
+            /** Last Used At */
+            last_used_at: string;
+            /** User Agent */
+            user_agent: string;
+        };
+        /**
+         * SetupInput
+         * @description The first account, and the token of the setup link.
+         */
+        SetupInput: {
+            /**
+             * Password
+             * Format: password
+             * @example a long sentence is easy
+             */
+            password: string;
+            /**
+             * Token
+             * @description `token` of the link that Kumo printed at its start.
+             */
+            token: string;
+            /**
+             * Username
+             * @example ada
+             */
+            username: string;
+        };
+        /**
+         * SetupState
+         * @description Whether the first account is still missing.
+         */
+        SetupState: {
+            /** Needed */
             needed: boolean;
         };
-        SetupIn: {
-            token: string;
-            username: string;
-            password: string;
+        /**
+         * SlotList
+         * @description One page of the ledger, the newest first.
+         */
+        SlotList: {
+            /** Items */
+            items: components["schemas"]["SlotOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
-        LoginIn: {
-            username: string;
-            password: string;
-        };
-        MeOut: {
+        /**
+         * SlotOut
+         * @description One due moment, or a long gap of them: then `count` from `first_due_at` to `due_at`.
+         */
+        SlotOut: {
+            /** Count */
+            count: number;
+            /** Due At */
+            due_at: string;
+            /** First Due At */
+            first_due_at: string;
+            /** Id */
             id: number;
-            username: string;
-            /** @enum {string} */
-            role: "admin" | "operator" | "viewer";
-            csrf_token: string;
+            /** Outcome */
+            outcome: string;
+            /** Reason */
+            reason: string | null;
+            /** Run Id */
+            run_id: number | null;
+            /** Trigger Id */
+            trigger_id: number;
+        };
+        /**
+         * SystemInfo
+         * @description What is running here, and on what.
+         */
+        SystemInfo: {
+            /** Database */
+            database: string;
+            /** Disk Free Bytes */
+            disk_free_bytes: number;
+            /** Disk Total Bytes */
+            disk_total_bytes: number;
+            /** Home */
+            home: string;
+            /** Max Parallel Runs */
+            max_parallel_runs: number;
+            /** Platform */
+            platform: string;
+            /** Python */
+            python: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * TaskCreate
+         * @description A new task.
+         * @example {
+         *       "command": "python main.py --full",
+         *       "name": "nightly",
+         *       "project_id": 2,
+         *       "triggers": [
+         *         {
+         *           "expression": "30 2 * * *",
+         *           "timezone": "Europe/Berlin",
+         *           "type": "cron"
+         *         }
+         *       ]
+         *     }
+         */
+        TaskCreate: {
+            /** Active */
+            active?: boolean | null;
+            /**
+             * Catch Up
+             * @description What happens to slots that were missed.
+             */
+            catch_up?: ("skip" | "latest" | "all") | null;
+            /** Catch Up Window Seconds */
+            catch_up_window_seconds?: number | null;
+            /** Command */
+            command: string;
+            /** Description */
+            description?: string | null;
+            /**
+             * Environment Id
+             * @description null: what the project itself declares.
+             */
+            environment_id?: number | null;
+            /** Max Parallel */
+            max_parallel?: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Overlap
+             * @description What a slot does while earlier runs of the task go on.
+             */
+            overlap?: ("skip" | "queue" | "allow") | null;
+            /**
+             * Priority
+             * @description Higher goes first.
+             */
+            priority?: number | null;
+            /** Project Id */
+            project_id: number;
+            /** Shell */
+            shell?: boolean | null;
+            /** Stop Grace Seconds */
+            stop_grace_seconds?: number | null;
+            /** Tags */
+            tags?: string[] | null;
+            /** Timeout Seconds */
+            timeout_seconds?: number | null;
+            /** Triggers */
+            triggers?: components["schemas"]["TriggerIn"][] | null;
+        };
+        /**
+         * TaskFields
+         * @description What can be said of a task; what is left out keeps its value, or takes its default in a new task.
+         */
+        TaskFields: {
+            /** Active */
+            active?: boolean | null;
+            /**
+             * Catch Up
+             * @description What happens to slots that were missed.
+             */
+            catch_up?: ("skip" | "latest" | "all") | null;
+            /** Catch Up Window Seconds */
+            catch_up_window_seconds?: number | null;
+            /** Command */
+            command?: string | null;
+            /** Description */
+            description?: string | null;
+            /**
+             * Environment Id
+             * @description null: what the project itself declares.
+             */
+            environment_id?: number | null;
+            /** Max Parallel */
+            max_parallel?: number | null;
+            /** Name */
+            name?: string | null;
+            /**
+             * Overlap
+             * @description What a slot does while earlier runs of the task go on.
+             */
+            overlap?: ("skip" | "queue" | "allow") | null;
+            /**
+             * Priority
+             * @description Higher goes first.
+             */
+            priority?: number | null;
+            /** Project Id */
+            project_id?: number | null;
+            /** Shell */
+            shell?: boolean | null;
+            /** Stop Grace Seconds */
+            stop_grace_seconds?: number | null;
+            /** Tags */
+            tags?: string[] | null;
+            /** Timeout Seconds */
+            timeout_seconds?: number | null;
+            /** Triggers */
+            triggers?: components["schemas"]["TriggerIn"][] | null;
+        };
+        /**
+         * TaskList
+         * @description One page of tasks.
+         */
+        TaskList: {
+            /** Items */
+            items: components["schemas"]["TaskOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * TaskOut
+         * @description A task.
+         */
+        TaskOut: {
+            /** Active */
+            active: boolean;
+            /**
+             * Catch Up
+             * @enum {string}
+             */
+            catch_up: "skip" | "latest" | "all";
+            /** Catch Up Window Seconds */
+            catch_up_window_seconds: number;
+            /** Command */
+            command: string;
+            /** Created At */
+            created_at: string;
+            /** Description */
+            description: string;
+            /** Environment Id */
+            environment_id: number | null;
+            /** Id */
+            id: number;
+            last_run: components["schemas"]["LastRun"] | null;
+            /** Max Parallel */
+            max_parallel: number;
+            /** Name */
+            name: string;
+            /** Next Due At */
+            next_due_at: string | null;
+            /**
+             * Overlap
+             * @enum {string}
+             */
+            overlap: "skip" | "queue" | "allow";
+            /** Priority */
+            priority: number;
+            /** Project Id */
+            project_id: number;
+            /** Project Name */
+            project_name: string;
+            /** Shell */
+            shell: boolean;
+            /** Stop Grace Seconds */
+            stop_grace_seconds: number;
+            /** Tags */
+            tags: string[];
+            /** Timeout Seconds */
+            timeout_seconds: number | null;
+            /** Triggers */
+            triggers: components["schemas"]["TriggerOut"][];
+            /** Updated At */
+            updated_at: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * TokenInput
+         * @description A new API token.
+         */
+        TokenInput: {
+            /**
+             * Name
+             * @example deploy script
+             */
+            name: string;
+        };
+        /**
+         * TokenList
+         * @description One page of tokens, the newest first.
+         */
+        TokenList: {
+            /** Items */
+            items: components["schemas"]["TokenOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * TokenOut
+         * @description An API token, without its secret.
+         */
+        TokenOut: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * TriggerIn
+         * @description One trigger; which fields it has depends on its type.
+         * @example {
+         *       "expression": "30 2 * * *",
+         *       "timezone": "Europe/Berlin",
+         *       "type": "cron"
+         *     }
+         * @example {
+         *       "seconds": 90,
+         *       "type": "interval"
+         *     }
+         * @example {
+         *       "at": "2027-01-01T00:00:00Z",
+         *       "type": "date"
+         *     }
+         */
+        TriggerIn: {
+            /**
+             * At
+             * @description date: the one due moment.
+             */
+            at?: string | null;
+            /**
+             * End At
+             * @description interval: no due moment later than this.
+             */
+            end_at?: string | null;
+            /**
+             * Expression
+             * @description cron: 5 fields, 6 with seconds, or @daily.
+             */
+            expression?: string | null;
+            /**
+             * Id
+             * @description Of a trigger that the task has and that stays as it is.
+             */
+            id?: number | null;
+            /**
+             * Seconds
+             * @description interval: from 1 second to 366 days.
+             */
+            seconds?: number | null;
+            /**
+             * Start At
+             * @description interval: the first due moment; now without.
+             */
+            start_at?: string | null;
+            /**
+             * Timezone
+             * @description cron: an IANA name; UTC without.
+             */
+            timezone?: string | null;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "cron" | "interval" | "date";
+        };
+        /**
+         * TriggerOut
+         * @description One trigger of a task.
+         */
+        TriggerOut: {
+            /** At */
+            at?: string | null;
+            /** End At */
+            end_at?: string | null;
+            /** Expression */
+            expression?: string | null;
+            /** Id */
+            id: number;
+            /** Seconds */
+            seconds?: number | null;
+            /** Start At */
+            start_at?: string | null;
+            /** Timezone */
+            timezone?: string | null;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "cron" | "interval" | "date";
+        };
+        /** ValidationError */
+        ValidationError: {
+            /** Context */
+            ctx?: Record<string, never>;
+            /** Input */
+            input?: unknown;
+            /** Location */
+            loc: (string | number)[];
+            /** Message */
+            msg: string;
+            /** Error Type */
+            type: string;
+        };
+        /**
+         * Version
+         * @description What is running here.
+         */
+        Version: {
+            /** Database */
+            database: string;
+            /** Python */
+            python: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * ZoneList
+         * @description IANA time zones.
+         */
+        ZoneList: {
+            /** Items */
+            items: string[];
         };
     };
     responses: never;
@@ -100,27 +2016,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    read_setup: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SetupOut"];
-                };
-            };
-        };
-    };
-    do_setup: {
+    sign_in_api_v1_auth_login_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -129,46 +2025,58 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SetupIn"];
+                "application/json": components["schemas"]["LoginInput"];
             };
         };
         responses: {
-            /** @description Created */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MeOut"];
-                };
-            };
-        };
-    };
-    login: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LoginIn"];
-            };
-        };
-        responses: {
-            /** @description OK */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MeOut"];
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
     };
-    logout: {
+    sign_out_api_v1_auth_logout_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -177,16 +2085,25 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Signed out */
+            /** @description Successful Response */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
-    read_me: {
+    read_me_api_v1_auth_me_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -195,13 +2112,2418 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MeOut"];
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    change_password_api_v1_auth_password_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_sessions_api_v1_auth_sessions_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_session_api_v1_auth_sessions__session_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_build_api_v1_builds__build_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_build_log_api_v1_builds__build_id__log_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The last so many lines instead. */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bytes as they were printed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    stream_build_log_api_v1_builds__build_id__log_stream_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+            };
+            header?: {
+                /** @description Resume where an earlier stream broke off. */
+                "last-event-id"?: number | null;
+            };
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `log` events, at last `end`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    dashboard_api_v1_dashboard_get: {
+        parameters: {
+            query?: {
+                /** @description Only of this project. */
+                project_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dashboard"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_environments_api_v1_environments_get: {
+        parameters: {
+            query?: {
+                /** @description Part of a name. */
+                q?: string | null;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_environment_api_v1_environments_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnvironmentCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_environment_api_v1_environments__environment_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_environment_api_v1_environments__environment_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_environment_api_v1_environments__environment_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is meant for; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnvironmentChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    build_environment_api_v1_environments__environment_id__build_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_builds_api_v1_environments__environment_id__builds_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_environment_build_log_api_v1_environments__environment_id__builds__build_id__log_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The last so many lines instead. */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bytes as they were printed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    stream_environment_build_log_api_v1_environments__environment_id__builds__build_id__log_stream_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+            };
+            header?: {
+                /** @description Resume where an earlier stream broke off. */
+                "last-event-id"?: number | null;
+            };
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `log` events, at last `end`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_packages_api_v1_environments__environment_id__packages_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackageList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    events_api_v1_events_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `run`, `task`, `build` … with the row's id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    health_api_v1_health_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_interpreters_api_v1_interpreters_get: {
+        parameters: {
+            query?: {
+                /** @description Look again now. */
+                refresh?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterpreterList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_runs_api_v1_runs_get: {
+        parameters: {
+            query?: {
+                task_id?: number | null;
+                project_id?: number | null;
+                /** @description One or several states. */
+                state?: components["schemas"]["RunState"][] | null;
+                /** @description Queued at or after this moment. */
+                from?: string | null;
+                /** @description Queued before this moment. */
+                to?: string | null;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_run_api_v1_runs__run_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_log_api_v1_runs__run_id__log_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+                limit?: number;
+                /** @description The last so many lines instead. */
+                tail?: number | null;
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bytes as the script printed them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    download_log_api_v1_runs__run_id__log_download_get: {
+        parameters: {
+            query?: {
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole log. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    search_log_api_v1_runs__run_id__log_search_get: {
+        parameters: {
+            query: {
+                q: string;
+                offset?: number;
+                limit?: number;
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    stream_log_api_v1_runs__run_id__log_stream_get: {
+        parameters: {
+            query?: {
+                offset?: number;
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: {
+                /** @description Resume where an earlier stream broke off. */
+                "last-event-id"?: number | null;
+            };
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `log` events, at last `end`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    rerun_api_v1_runs__run_id__rerun_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    stop_run_api_v1_runs__run_id__stop_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_setup_api_v1_setup_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupState"];
+                };
+            };
+        };
+    };
+    create_first_account_api_v1_setup_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    info_api_v1_system_info_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemInfo"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_tasks_api_v1_tasks_get: {
+        parameters: {
+            query?: {
+                /** @description Part of a name. */
+                q?: string | null;
+                project_id?: number | null;
+                environment_id?: number | null;
+                active?: boolean | null;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_task_api_v1_tasks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_task_api_v1_tasks__task_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_task_api_v1_tasks__task_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_task_api_v1_tasks__task_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is meant for; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskFields"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    pause_task_api_v1_tasks__task_id__pause_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    resume_task_api_v1_tasks__task_id__resume_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    run_task_api_v1_tasks__task_id__run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_runs_of_task_api_v1_tasks__task_id__runs_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_slots_api_v1_tasks__task_id__slots_get: {
+        parameters: {
+            query?: {
+                /** @description Due at or after this moment. */
+                from?: string | null;
+                /** @description Due before this moment. */
+                to?: string | null;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlotList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_timezones_api_v1_timezones_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ZoneList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_tokens_api_v1_tokens_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_token_api_v1_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTokenOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_token_api_v1_tokens__token_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_api_v1_triggers_preview_post: {
+        parameters: {
+            query?: {
+                /** @description The language of the description. */
+                language?: "en" | "zh-CN";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    version_api_v1_version_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
