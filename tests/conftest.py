@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
+import asyncio
 import os
-import pkgutil
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
-from sqlalchemy import create_engine
+from fastapi import FastAPI
 
-import kumo
-from kumo.db.base import Base
+from kumo.access import credentials
+from kumo.access.passwords import hash_password
+from kumo.access.permissions import Role
+from kumo.clock import utc_now
+from kumo.db.migrate import upgrade
 from kumo.db.session import Database, database_url
 from kumo.settings import Settings
 from tests.fakes import ManualClock
 from tests.postgres import PostgresServer
+
+BASE_URL = "http://kumo.test/api/v1"
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
     """Settings as they are without any, in a data directory of the test's own."""
     home = tmp_path / "home"
     home.mkdir()
-    return Settings(home=home, port=0, _env_file=None)  # type: ignore[call-arg]
+    return Settings(home=home, port=0, _env_file=None)
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def clock() -> ManualClock:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database file with all tables, to be copied."""
     path = tmp_path_factory.mktemp("template") / "kumo.db"
-    _make_tables(f"sqlite:///{path}")
+    upgrade(Settings(home=path.parent, _env_file=None))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -72,7 +78,7 @@ def postgres() -> Iterator[PostgresServer]:
 def postgres_template(postgres: PostgresServer) -> str:
     """The name of an empty database with all tables, to be copied."""
     name = postgres.create_database()
-    _make_tables(postgres.url(name).replace("postgresql://", "postgresql+psycopg://"))
+    upgrade(Settings(database_url=postgres.url(name), _env_file=None))
     return name
 
 
@@ -97,10 +103,41 @@ async def database(stored_settings: Settings) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def _make_tables(url: str) -> None:
-    for module in pkgutil.walk_packages(kumo.__path__, "kumo."):
-        if module.name.endswith(".models"):
-            importlib.import_module(module.name)
-    engine = create_engine(url)
-    Base.metadata.create_all(engine)
-    engine.dispose()
+# --- the program -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """The hash of `PASSWORD`; made once, since it is slow by design."""
+    return asyncio.run(hash_password(PASSWORD))
+
+
+@pytest.fixture
+async def app(stored_settings: Settings) -> AsyncIterator[FastAPI]:
+    """The program as `kumo serve` starts it, with all its loops, in this process."""
+    from kumo.app import create_app  # noqa: PLC0415 - half a second that most tests need not wait for
+
+    made = create_app(stored_settings)
+    async with made.router.lifespan_context(made):
+        yield made
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that nobody has signed in with."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI, password_hash: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the token of `ada`, who may do everything."""
+    database: Database = app.state.database
+    async with database.write() as session:
+        ada = await credentials.create_account(
+            session, username="ada", password_hash=password_hash, role=Role.ADMIN, now=utc_now()
+        )
+        _, secret = await credentials.issue_token(session, ada.id, name="tests", now=utc_now())
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=headers) as client:
+        yield client
