@@ -29,6 +29,8 @@ from kumo.tasks.command import split_command
 _PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
 _CACHED_DECLARATIONS = 1000
 
+WAITS_FOR_BUILD = "Waits for its environment to be built."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
@@ -139,7 +141,7 @@ class Preparation:
             return Ready(build_id=build.id, bin_directory=environments.bin_directory(build, self._settings))
         if state is BuildState.FAILED:
             return Impossible(reason=f"Its environment could not be built: {build.error}")
-        return Waits(reason="Waits for its environment to be built.")
+        return Waits(reason=WAITS_FOR_BUILD)
 
     def _declared(self, tree_hash: str, command: str) -> EnvironmentSpec | None:
         found = declaration_of(lambda path: self._store.read_file(tree_hash, path), script_of(command))

@@ -19,14 +19,14 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
-from kumo.db.changes import announce
+from kumo.db.changes import Change, announce
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
 from kumo.runner.contract import attempt_directory
 from kumo.runs.models import Attempt, Run
 from kumo.runs.observation import Observation, observe
-from kumo.runs.preparation import Impossible, Preparation, Ready, Waits
+from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
 from kumo.runs.service import move_run
 from kumo.runs.states import ACTIVE, RunState, reason_after, state_after
 from kumo.runs.tally import Ended, note_ends
@@ -39,18 +39,17 @@ _FULL_ROUND_SECONDS = 1.0
 # A launch whose marker has not come by then is repeated; harmless, since only one runner can take an attempt.
 _RELAUNCH_SECONDS = 10.0
 _LARGEST_BATCH = 500
+_NO_LIMIT = 1 << 31
 _LOCAL = "local"
 
-_runs = Run.__table__
-_attempts = Attempt.__table__
 _MOVE_TO_RUNNING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
+    update(Run)
+    .where(Run.id == bindparam("b_id"), Run.state == RunState.STARTING)
     .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"), reason=None)
 )
 _MOVE_TO_END = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
+    update(Run)
+    .where(Run.id == bindparam("b_id"), Run.state == bindparam("b_source"))
     .values(
         state=bindparam("b_state"),
         reason=bindparam("b_reason"),
@@ -60,13 +59,13 @@ _MOVE_TO_END = (
     )
 )
 _MOVE_TO_STARTING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
+    update(Run)
+    .where(Run.id == bindparam("b_id"), Run.state == RunState.QUEUED)
     .values(state=RunState.STARTING, build_id=bindparam("b_build_id"), reason=None)
 )
 _END_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
+    update(Attempt)
+    .where(Attempt.run_id == bindparam("b_id"), Attempt.number == bindparam("b_number"))
     .values(
         state=bindparam("b_state"),
         exit_code=bindparam("b_exit_code"),
@@ -79,8 +78,8 @@ _END_ATTEMPT = (
     )
 )
 _START_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
+    update(Attempt)
+    .where(Attempt.run_id == bindparam("b_id"), Attempt.number == bindparam("b_number"))
     .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))
 )
 
@@ -142,14 +141,17 @@ class Supervisor:
         with self._database.changes.subscribe("queue", "build") as subscription:
             self._dispatcher.listen(subscription.wake)
             full_at = monotonic()
+            changes: list[Change] = []
             while True:
                 full = monotonic() >= full_at
                 if full:
                     full_at = monotonic() + _FULL_ROUND_SECONDS
-                await self.step(self._clock(), full=full)
-                await subscription.wait(max(0.0, full_at - monotonic()))
+                builds_changed = any(change.kind == "build" for change in changes)
+                moved = await self.step(self._clock(), full=full, builds_changed=builds_changed)
+                # Where something moved, more may be possible now.
+                changes = await subscription.wait(0.0 if moved else max(0.0, full_at - monotonic()))
 
-    async def step(self, now: datetime, *, full: bool = True) -> int:
+    async def step(self, now: datetime, *, full: bool = True, builds_changed: bool = False) -> int:
         """Go round once, and say how many runs moved.
 
         1. Look at the attempts that runners spoke of; in a full round at all.
@@ -158,7 +160,8 @@ class Supervisor:
         4. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
         """
         observations, active = await self._observe(full=full)
-        candidates = await self._candidates()
+        ended = sum(map(_is_end, observations))
+        candidates = await self._candidates(look_at_all=full or builds_changed, ending=ended)
         if not observations and not candidates:
             return 0
         async with self._database.write() as session:
@@ -188,15 +191,32 @@ class Supervisor:
         state_of = {run.id: run.state for run in active}
         return [seen for seen in observations if _is_news(seen, state_of[seen.run_id])], active
 
-    async def _candidates(self) -> list[_Candidate]:
-        """The queued runs that are next, with everything slow about them already done."""
+    async def _candidates(self, *, look_at_all: bool, ending: int) -> list[_Candidate]:
+        """The queued runs that are next, with everything slow about them already done.
+
+        No more than there are places, those of runs that are `ending` included, and none that is known to wait for
+        something else; a look at all finds out what runs wait for.
+        """
         async with self._database.read() as session:
+            places = await self._places(session)
+            conditions = [Run.state == RunState.QUEUED]
+            limit = _LARGEST_BATCH
+            if not look_at_all:
+                limit = min(limit, places.free + ending)
+                conditions.append(Run.reason.is_distinct_from(WAITS_FOR_BUILD))
+                if not ending:
+                    conditions += [
+                        ~((Run.task_id == task_id) & (func.coalesce(Run.max_parallel, _NO_LIMIT) <= going))
+                        for task_id, going in places.of_task.items()
+                    ]
+            if limit <= 0:
+                return []
             rows = await session.execute(
                 select(Run, Project.name)
                 .join(Project, Project.id == Run.project_id)
-                .where(Run.state == RunState.QUEUED)
+                .where(*conditions)
                 .order_by(Run.priority.desc(), Run.id)
-                .limit(_LARGEST_BATCH)
+                .limit(limit)
             )
             candidates = [_Candidate(run=run, project_name=name) for run, name in rows.tuples()]
             for candidate in candidates:
@@ -257,7 +277,7 @@ class Supervisor:
                         continue
                     case Waits() as waits:
                         reason = waits.reason
-            if tell_reasons and reason != run.reason:
+            if reason != run.reason and (tell_reasons or reason == WAITS_FOR_BUILD):
                 await session.execute(update(Run).where(Run.id == run.id).values(reason=reason))
                 announce(session, "run", run.id)
         await self._store_claims(session, launches)
@@ -277,7 +297,7 @@ class Supervisor:
         claims = [{"b_id": launch.run.id, "b_build_id": launch.ready.build_id} for launch in launches]
         await connection.execute(_MOVE_TO_STARTING, claims)
         await connection.execute(
-            insert(_attempts),
+            insert(Attempt),
             [
                 {"run_id": launch.run.id, "number": launch.run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
                 for launch in launches

@@ -114,7 +114,8 @@ class Scheduler:
             next_due_at = await session.scalar(select(func.min(TriggerRow.next_due_at)))
         if next_due_at is None:
             return _LONGEST_SLEEP.total_seconds()
-        return min(max(next_due_at - self._clock(), timedelta(0)), _LONGEST_SLEEP).total_seconds()
+        left: timedelta = next_due_at - self._clock()
+        return min(max(left, timedelta(0)), _LONGEST_SLEEP).total_seconds()
 
 
 def _slot(  # noqa: PLR0913 - the ledger's columns

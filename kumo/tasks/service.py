@@ -243,4 +243,4 @@ async def next_due(session: AsyncSession, task_ids: Sequence[int]) -> dict[int, 
         .where(TriggerRow.task_id.in_(task_ids), TriggerRow.next_due_at.is_not(None))
         .group_by(TriggerRow.task_id)
     )
-    return dict(rows.tuples().all())
+    return {task_id: due_at for task_id, due_at in rows.tuples() if due_at is not None}
