@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.server import KumoServer
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_server_answers_once_it_says_that_it_is_ready(server: KumoServer) -> None:
+    assert server.client.get("/health").json()["status"] == "ok"
+    assert server.client.get("/auth/me").json()["username"] == "ada"
+
+
+def test_a_killed_server_starts_again_at_the_same_port_and_knows_its_account(server: KumoServer) -> None:
+    port = server.port
+    server.kill()
+    server.start(port=port)
+    assert server.port == port
+    assert server.client.get("/auth/me").status_code == 200
+
+
+def test_a_server_told_to_end_ends_well(server: KumoServer) -> None:
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
+
+
+def test_a_second_server_on_the_same_directory_says_so_and_leaves(server: KumoServer) -> None:
+    refused = server.run_command("serve", "--port", "0")
+    assert refused.returncode == 1
+    assert f"(process {server.pid})" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert server.client.get("/health").status_code == 200
