@@ -29,7 +29,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
@@ -208,6 +208,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(KumoError, _answer_kumo_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(DataError, _answer_unstorable)
     app.add_exception_handler(OperationalError, _answer_database_error)
     app.add_exception_handler(PoolTimeoutError, _answer_database_error)
 
@@ -263,6 +264,12 @@ async def _answer_http_exception(request: Request, error: Exception) -> JSONResp
     }
     message = messages.get(error.status_code, str(error.detail))
     return _envelope(request, error.status_code, code, message, headers=dict(error.headers or {}))
+
+
+async def _answer_unstorable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("the database refused a value", error=str(error))
+    message = "A value in the request cannot be stored: it is out of range or holds a NUL character."
+    return _envelope(request, 422, "validation_error", message)
 
 
 async def _answer_database_error(request: Request, error: Exception) -> JSONResponse:

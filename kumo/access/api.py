@@ -63,7 +63,9 @@ class PasswordInput(Input):
 class TokenInput(Input):
     """A new API token."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, examples=["deploy script"])]
+    name: Annotated[
+        str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["deploy script"])
+    ]
 
 
 class Me(BaseModel):

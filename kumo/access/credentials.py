@@ -67,6 +67,8 @@ async def account_exists(session: AsyncSession) -> bool:
 
 async def find_account(session: AsyncSession, username: str) -> User | None:
     """The account of this name, whatever its capital letters."""
+    if not _USERNAME.fullmatch(username):
+        return None  # nor may PostgreSQL be asked for it: it takes no NUL
     return await session.scalar(select(User).where(User.username_key == username_key(username)))
 
 
