@@ -1,0 +1,143 @@
+"""Routes of a project's files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse
+
+from kumo.access.dependencies import Actor, require
+from kumo.access.permissions import Permission
+from kumo.errors import NotFound
+from kumo.http import DatabaseDep, RowId, error_answers
+from kumo.projects import editing
+from kumo.projects.objects import Damaged
+from kumo.projects.paths import project_path, shown
+from kumo.projects.receiving_api import read_json
+from kumo.projects.schemas import FileDeletedOut, FileOut, FileSave, FileSavedOut, TreeOut
+from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment, present_state
+from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.text import read_text
+from kumo.projects.trees import Entry
+from kumo.settings import Settings
+
+router = APIRouter()
+
+Reader = Annotated[Actor, require(Permission.READ)]
+Writer = Annotated[Actor, require(Permission.WRITE)]
+FilePath = Annotated[str, PathParameter(description="The file's path in the project, as “quotes/items.py”.")]
+
+_SAVE_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": FileSave.model_json_schema()}}}
+}
+
+
+@router.get(
+    "/projects/{project_id}/tree",
+    summary="List all files and folders of a project",
+    response_model=TreeOut,
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
+)
+async def show_tree(_actor: Reader, database: DatabaseDep, store: StoreDep, project_id: RowId) -> Response:
+    """Give the whole tree of the present state, sorted by path."""
+    snapshot = await present_state(database, project_id)
+    # Written here and not by a model: fifty thousand of those would hold up everybody else.
+    content = await asyncio.to_thread(_tree_json, store, snapshot.id, snapshot.tree_hash)
+    return Response(content, media_type="application/json")
+
+
+@router.get(
+    "/projects/{project_id}/files/{path:path}",
+    summary="Read a file",
+    response_model=FileOut,
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
+)
+async def read_file(  # noqa: PLR0913 - each one is a place of the request
+    _actor: Reader,
+    database: DatabaseDep,
+    store: StoreDep,
+    settings: SettingsDep,
+    project_id: RowId,
+    path: FilePath,
+    raw: Annotated[bool, Query(description="Download the bytes instead of JSON.")] = False,  # noqa: FBT002 - a query
+) -> Any:
+    """Give a file of the present state: its text with the encoding that it is stored in, or its bytes."""
+    path = project_path(path)
+    snapshot = await present_state(database, project_id)
+    entry = await asyncio.to_thread(_find_file, store, snapshot.tree_hash, path)
+    if raw:
+        filename = path.rpartition("/")[2]
+        content = store.content_path(entry)
+        return FileResponse(content, media_type="application/octet-stream", headers=attachment(filename))
+    return await asyncio.to_thread(_file_answer, store, entry, path=path, snapshot_id=snapshot.id, settings=settings)
+
+
+@router.put(
+    "/projects/{project_id}/files/{path:path}",
+    summary="Save a file",
+    responses=error_answers(
+        "unauthenticated", "forbidden", "not_found", "conflict", "too_large", "validation_error", "unavailable"
+    ),
+    openapi_extra=_SAVE_BODY,
+)
+async def save_file(
+    _actor: Writer, request: Request, shop: Workplace, project_id: RowId, path: FilePath
+) -> FileSavedOut:
+    """Store the text as a new state of the project; folders are made as needed."""
+    # JSON may write one byte as two; what is larger even so is larger than the limit.
+    most_bytes = 2 * shop.settings.file_max_bytes + 64 * 1024
+    wanted = await read_json(request, FileSave, most_bytes=most_bytes)
+    edit = editing.Edit(
+        path=path, content=wanted.content, encoding=wanted.encoding, base_snapshot_id=wanted.base_snapshot_id
+    )
+    snapshot, entry = await editing.save_file(shop, project_id, edit)
+    return FileSavedOut(snapshot_id=snapshot.id, path=project_path(path), size_bytes=entry.size_bytes)
+
+
+@router.delete(
+    "/projects/{project_id}/files/{path:path}",
+    summary="Delete a file, or a folder with all that is in it",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error", "unavailable"),
+)
+async def delete_file(_actor: Writer, shop: Workplace, project_id: RowId, path: FilePath) -> FileDeletedOut:
+    """Make a new state without the file; the earlier states keep it."""
+    return FileDeletedOut(snapshot_id=(await editing.delete_file(shop, project_id, path)).id)
+
+
+def _tree_json(store: SnapshotStore, snapshot_id: int, tree_hash: str) -> bytes:
+    entries = [
+        {"path": path, "type": "directory" if entry.is_directory else "file", "size_bytes": entry.size_bytes}
+        for path, entry in store.entries(tree_hash)
+    ]
+    return json.dumps({"snapshot_id": snapshot_id, "entries": entries}, ensure_ascii=False).encode()
+
+
+def _find_file(store: SnapshotStore, tree_hash: str, path: str) -> Entry:
+    entry = store.find(tree_hash, path)
+    if entry is None or entry.is_directory:
+        raise NotFound(f"There is no file {shown(path)} in the project.")
+    if not store.content_path(entry).exists():
+        raise Damaged(entry.digest)
+    return entry
+
+
+def _file_answer(store: SnapshotStore, entry: Entry, *, path: str, snapshot_id: int, settings: Settings) -> FileOut:
+    text = binary = None
+    if entry.size_bytes <= settings.file_max_bytes:
+        text = read_text(store.read(entry))
+        binary = text is None
+    else:
+        with store.content_path(entry).open("rb") as file:
+            binary = b"\0" in file.read(8192)
+    return FileOut(
+        path=path,
+        snapshot_id=snapshot_id,
+        size_bytes=entry.size_bytes,
+        encoding=text.encoding if text else None,
+        binary=binary,
+        content=text.content if text else None,
+    )

@@ -1,0 +1,220 @@
+"""Projects and their states, in the database.
+
+The files themselves are stored before: what is written here names states that are already on the disk. Changes that
+need both are in `editing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kumo.db.changes import announce
+from kumo.errors import Conflict, NotFound
+from kumo.projects.models import Project, Snapshot
+from kumo.projects.trees import Tree
+from kumo.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is kept of a change beside the files: what was done, by whom, when."""
+
+    message: str
+    user_id: int | None  # None: Kumo itself
+    now: datetime
+
+
+def output_directory(settings: Settings, project_id: int) -> Path:
+    """Where a project's scripts leave their files; made with the project, and to be made again where it is missing."""
+    return settings.home / "outputs" / str(project_id)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+async def find_project(session: AsyncSession, project_id: int) -> Project:
+    """One project; `NotFound` when it does not exist or was deleted."""
+    project = await session.scalar(select(Project).where(Project.id == project_id, Project.deleted_at.is_(None)))
+    if project is None:
+        raise NotFound(f"Project {project_id} does not exist.")
+    return project
+
+
+async def list_projects(
+    session: AsyncSession, *, query: str | None, after: tuple[str, int] | None, limit: int
+) -> Sequence[tuple[Project, Snapshot]]:
+    """Projects with their current states, by name; `limit + 1` of them, which says whether there are more."""
+    statement = (
+        select(Project, Snapshot)
+        .join(Snapshot, Snapshot.id == Project.snapshot_id)
+        .where(Project.deleted_at.is_(None))
+        .order_by(Project.name, Project.id)
+        .limit(limit + 1)
+    )
+    if query:
+        statement = statement.where(Project.name.icontains(query, autoescape=True))
+    if after is not None:
+        statement = statement.where(tuple_(Project.name, Project.id) > after)
+    return [(project, snapshot) for project, snapshot in await session.execute(statement)]
+
+
+async def current_snapshot(session: AsyncSession, project_id: int) -> Snapshot:
+    """The state that a project is in; `NotFound` when the project does not exist or was deleted."""
+    snapshot = await session.scalar(
+        select(Snapshot)
+        .join(Project, Project.snapshot_id == Snapshot.id)
+        .where(Project.id == project_id, Project.deleted_at.is_(None))
+    )
+    if snapshot is None:
+        raise NotFound(f"Project {project_id} does not exist.")
+    return snapshot
+
+
+async def find_snapshot(session: AsyncSession, project_id: int, snapshot_id: int) -> Snapshot:
+    """One state that a project has had; `NotFound` when it has had no such state."""
+    snapshot = await session.get(Snapshot, snapshot_id)
+    if snapshot is None or snapshot.project_id != project_id:
+        raise NotFound(f"Project {project_id} has no snapshot {snapshot_id}.")
+    return snapshot
+
+
+async def list_snapshots(
+    session: AsyncSession, project_id: int, *, before: int | None, limit: int
+) -> Sequence[Snapshot]:
+    """The states that a project has had, newest first; `limit + 1` of them."""
+    await find_project(session, project_id)
+    statement = select(Snapshot).where(Snapshot.project_id == project_id).order_by(Snapshot.id.desc()).limit(limit + 1)
+    if before is not None:
+        statement = statement.where(Snapshot.id < before)
+    return (await session.scalars(statement)).all()
+
+
+async def refuse_taken_name(session: AsyncSession, name: str) -> None:
+    """`Conflict` when a project has this name just now."""
+    if await session.scalar(select(Project.id).where(Project.name == name, Project.deleted_at.is_(None))):
+        raise _name_taken(name)
+
+
+# --- changing --------------------------------------------------------------------------------------------------------
+
+
+async def add_project(
+    session: AsyncSession, *, name: str, description: str, tree: Tree, change: Change
+) -> tuple[Project, Snapshot]:
+    """Create a project in its first state; `Conflict` when the name is taken."""
+    project = Project(
+        name=name, description=description, version=1, task_count=0, created_at=change.now, updated_at=change.now
+    )
+    session.add(project)
+    await _flush_name(session, name)
+    snapshot = await _add_snapshot(session, project.id, None, tree, change)
+    project.snapshot_id = snapshot.id
+    await session.flush()
+    announce(session, "project", project.id)
+    return project, snapshot
+
+
+async def advance(
+    session: AsyncSession, project_id: int, *, base_id: int, tree: Tree, change: Change
+) -> Snapshot | None:
+    """Bring a project from one state to the next; None when it is not in that state any more, or is gone.
+
+    The state is part of the WHERE clause: of two editors one wins, and the other looks at what has changed.
+    """
+    snapshot = await _add_snapshot(session, project_id, base_id, tree, change)
+    moved = await session.scalar(
+        update(Project)
+        .where(Project.id == project_id, Project.snapshot_id == base_id, Project.deleted_at.is_(None))
+        .values(snapshot_id=snapshot.id, version=Project.version + 1, updated_at=change.now)
+        .returning(Project.id)
+    )
+    if moved is None:
+        await session.delete(snapshot)
+        return None
+    announce(session, "project", project_id)
+    return snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a person can change of a project beside its files; None leaves a field as it is."""
+
+    name: str | None = None
+    description: str | None = None
+
+
+async def change_project(
+    session: AsyncSession, project_id: int, wanted: Description, *, expected_version: int | None, now: datetime
+) -> Project:
+    """Rename or describe a project.
+
+    Raises `Conflict` when the name is taken, or when the project is not in the version expected.
+    """
+    project = await find_project(session, project_id)
+    statement = update(Project).where(Project.id == project_id, Project.deleted_at.is_(None))
+    if expected_version is not None:
+        statement = statement.where(Project.version == expected_version)
+    name = project.name if wanted.name is None else wanted.name
+    description = project.description if wanted.description is None else wanted.description
+    statement = statement.values(name=name, description=description, version=Project.version + 1, updated_at=now)
+    try:
+        changed = await session.scalar(statement.returning(Project.id))
+    except IntegrityError:
+        raise _name_taken(name) from None
+    if changed is None:
+        raise Conflict(f"Project {project_id} was changed by somebody else meanwhile. Load it again.")
+    announce(session, "project", project_id)
+    await session.refresh(project)
+    return project
+
+
+async def delete_project(session: AsyncSession, project_id: int, *, now: datetime) -> None:
+    """Delete a project that no task uses; its states stay for the history of its runs."""
+    deleted = await session.scalar(
+        update(Project)
+        .where(Project.id == project_id, Project.task_count == 0, Project.deleted_at.is_(None))
+        .values(deleted_at=now, updated_at=now, version=Project.version + 1)
+        .returning(Project.id)
+    )
+    if deleted is None:
+        project = await find_project(session, project_id)
+        tasks = "1 task uses" if project.task_count == 1 else f"{project.task_count:,} tasks use"
+        them = "it" if project.task_count == 1 else "them"
+        raise Conflict(f"{tasks} this project. Delete or move {them} first.")
+    announce(session, "project", project_id)
+
+
+async def _add_snapshot(
+    session: AsyncSession, project_id: int, parent_id: int | None, tree: Tree, change: Change
+) -> Snapshot:
+    snapshot = Snapshot(
+        project_id=project_id,
+        parent_id=parent_id,
+        tree_hash=tree.tree_hash,
+        message=change.message[: Snapshot.message.type.length],
+        file_count=tree.file_count,
+        size_bytes=tree.size_bytes,
+        created_by=change.user_id,
+        created_at=change.now,
+    )
+    session.add(snapshot)
+    await session.flush()
+    return snapshot
+
+
+async def _flush_name(session: AsyncSession, name: str) -> None:
+    try:
+        await session.flush()
+    except IntegrityError:
+        raise _name_taken(name) from None
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"There is already a project named “{name}”. Choose another name.")
