@@ -3,6 +3,6 @@ import type { components } from '@/api'
 type Schemas = components['schemas']
 
 /** One function for each type of the API: a valid value, in which a test names only what it is about. */
-export function makeMe(changes: Partial<Schemas['MeOut']> = {}): Schemas['MeOut'] {
-  return { id: 1, username: 'mika', role: 'admin', csrf_token: 'token', ...changes }
+export function makeMe(changes: Partial<Schemas['Me']> = {}): Schemas['Me'] {
+  return { id: 1, username: 'mika', role: 'admin', ...changes }
 }

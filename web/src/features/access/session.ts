@@ -3,13 +3,14 @@ import { queryOptions, useQuery } from '@tanstack/vue-query'
 import { api, unwrap, type components } from '@/api'
 import { queryClient } from '@/composables/queryClient'
 
-export type Me = components['schemas']['MeOut']
+/** The account; a server that knows more roles than this page's types answers them too. */
+export type Me = Omit<components['schemas']['Me'], 'role'> & { role: 'admin' | 'operator' | 'viewer' }
 
 const ME_KEPT_MS = 5 * 60_000
 
 const me = queryOptions({
   queryKey: ['me'],
-  queryFn: () => unwrap(api.GET('/auth/me')),
+  queryFn: (): Promise<Me> => unwrap(api.GET('/auth/me')),
   staleTime: ME_KEPT_MS,
 })
 
