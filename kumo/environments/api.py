@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, status
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.db.session import Database
 from kumo.environments import service
+from kumo.environments.answers import build_answer, build_answers, environment_answers
 from kumo.environments.declared import read_declared
 from kumo.environments.interpreters import Interpreter, Interpreters
-from kumo.environments.log_api import show_build, show_builds
 from kumo.environments.models import Build, Environment
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.schemas import (
@@ -95,7 +93,7 @@ async def list_environments(
     rows = (await session.scalars(statement)).all()
     shown = rows[: page.limit]
     return EnvironmentList(
-        items=await _show(session, settings, shown),
+        items=await environment_answers(session, settings, shown),
         next_cursor=page.next_cursor(rows, [shown[-1].name] if shown else None),
     )
 
@@ -119,7 +117,7 @@ async def create_environment(
     declared = await _declared(database, settings, definition)
     async with database.write() as session:
         environment = await service.create(session, definition, declared, utc_now())
-        return (await _show(session, settings, [environment]))[0]
+        return (await environment_answers(session, settings, [environment]))[0]
 
 
 @router.get(
@@ -134,7 +132,7 @@ async def get_environment(
     settings: SettingsDep,
 ) -> EnvironmentOut:
     """One environment."""
-    return (await _show(session, settings, [await service.get(session, environment_id)]))[0]
+    return (await environment_answers(session, settings, [await service.get(session, environment_id)]))[0]
 
 
 @router.patch(
@@ -170,7 +168,7 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
             seen_version=environment.version if if_match is None else if_match,
             now=utc_now(),
         )
-        return (await _show(session, settings, [changed]))[0]
+        return (await environment_answers(session, settings, [changed]))[0]
 
 
 @router.delete(
@@ -204,7 +202,7 @@ async def build_environment(
     declared = await _declared(database, settings, definition)
     async with database.write() as session:
         environment = await service.get(session, environment_id, for_update=True)
-        return show_build(await service.request_build(session, environment, declared, utc_now()), settings)
+        return build_answer(await service.request_build(session, environment, declared, utc_now()), settings)
 
 
 @router.get(
@@ -227,7 +225,8 @@ async def list_builds(
     rows = (await session.scalars(statement.order_by(Build.id.desc()).limit(page.limit + 1))).all()
     shown = rows[: page.limit]
     return BuildList(
-        items=await show_builds(shown, settings), next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None)
+        items=await build_answers(shown, settings),
+        next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None),
     )
 
 
@@ -279,21 +278,6 @@ async def _declared(database: Database, settings: Settings, definition: Environm
     if isinstance(found.spec, InvalidInput):
         raise InvalidInput.at("project_id", found.spec.message)
     return Declared(snapshot_id=found.snapshot_id, spec=found.spec)
-
-
-async def _show(session: AsyncSession, settings: Settings, environments: Sequence[Environment]) -> list[EnvironmentOut]:
-    ids = {one.active_build_id for one in environments} | {one.latest_build_id for one in environments}
-    rows = (await session.scalars(select(Build).where(Build.id.in_(ids - {None})))).all()
-    builds: dict[int | None, BuildOut] = {build.id: build for build in await show_builds(rows, settings)}
-    columns = [name for name in EnvironmentOut.model_fields if hasattr(Environment, name)]
-    return [
-        EnvironmentOut(
-            **{name: getattr(one, name) for name in columns},
-            active_build=builds.get(one.active_build_id),
-            latest_build=builds.get(one.latest_build_id),
-        )
-        for one in environments
-    ]
 
 
 def _interpreter_out(one: Interpreter) -> InterpreterOut:

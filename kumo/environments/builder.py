@@ -73,7 +73,7 @@ class BuilderLoop:
             for build_id in building.all():
                 await _queue_again(session, build_id, BuildState.BUILDING)
         async with self._database.read() as session:
-            needed = (await session.execute(_ready_builds_in_use())).tuples().all()
+            needed = (await session.execute(_ready_builds_in_use())).all()
         lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in needed])
         async with self._database.write() as session:
             for build_id in lost:

@@ -35,7 +35,7 @@ async def read_declared(database: Database, settings: Settings, project_id: int)
         .where(Project.id == project_id, Project.deleted_at.is_(None))
     )
     async with database.read() as session:
-        found = (await session.execute(statement)).tuples().one_or_none()
+        found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise InvalidInput.at("project_id", f"Project {project_id} does not exist.")
     snapshot_id, tree_hash = found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -13,14 +13,13 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.db.session import Database
 from kumo.environments import service
-from kumo.environments.build_log import build_log_path
+from kumo.environments.answers import build_answer, log_of
 from kumo.environments.models import Build
 from kumo.environments.schemas import BuildOut
 from kumo.environments.states import BuildState
 from kumo.http import DatabaseDep, ReadSession, RowId, error_answers
 from kumo.logs.follow import sse_of
 from kumo.logs.store import LogFile
-from kumo.settings import Settings
 
 router = APIRouter(tags=["environments"])
 
@@ -45,7 +44,7 @@ Reader = Annotated[Actor, require(Permission.READ)]
 @router.get("/builds/{build_id}", summary="Show a build", responses=_ANSWERS)
 async def get_build(build_id: RowId, _actor: Reader, request: Request, session: ReadSession) -> BuildOut:
     """One build, of an environment or of a project."""
-    return show_build(await service.get_build(session, build_id), request.app.state.settings)
+    return build_answer(await service.get_build(session, build_id), request.app.state.settings)
 
 
 @router.get("/builds/{build_id}/log", summary="Read a build's log", response_class=Response, responses=_ANSWERS | _TEXT)
@@ -124,33 +123,12 @@ async def stream_environment_build_log(  # noqa: PLR0913 - one parameter for eac
     return _stream(request, database, build, offset if last_event_id is None else last_event_id)
 
 
-def show_build(build: Build, settings: Settings) -> BuildOut:
-    """A build as it is answered; while it is being made, its log is measured where it lies."""
-    log_bytes = build.log_bytes
-    if build.state == BuildState.BUILDING:
-        log_bytes = _log_of(build, settings).size
-    duration = None
-    if build.started_at is not None and build.ended_at is not None:
-        duration = (build.ended_at - build.started_at).total_seconds()
-    columns = {name: getattr(build, name) for name in BuildOut.model_fields if hasattr(Build, name)}
-    return BuildOut(**(columns | {"log_bytes": log_bytes}), duration_seconds=duration)
-
-
-async def show_builds(builds: Sequence[Build], settings: Settings) -> list[BuildOut]:
-    """Several builds as they are answered."""
-    return await asyncio.to_thread(lambda: [show_build(build, settings) for build in builds])
-
-
-def _log_of(build: Build, settings: Settings) -> LogFile:
-    return LogFile(build_log_path(settings.home, build.id))
-
-
 def _is_final(state: str) -> bool:
     return state in (BuildState.READY, BuildState.FAILED)
 
 
 async def _part(request: Request, build: Build, offset: int, limit: int, tail: int | None) -> Response:
-    log = _log_of(build, request.app.state.settings)
+    log = log_of(build, request.app.state.settings)
     if tail is not None:
         offset, limit = await asyncio.to_thread(log.tail_offset, tail, _LARGEST_PART), _LARGEST_PART
     data = await asyncio.to_thread(log.read, offset, limit)
@@ -163,7 +141,7 @@ async def _part(request: Request, build: Build, offset: int, limit: int, tail: i
 
 
 def _stream(request: Request, database: Database, build: Build, offset: int) -> StreamingResponse:
-    log = _log_of(build, request.app.state.settings)
+    log = log_of(build, request.app.state.settings)
     return StreamingResponse(
         _events(database, build.id, log, offset),
         media_type="text/event-stream",

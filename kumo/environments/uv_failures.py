@@ -17,6 +17,7 @@ _NETWORK = re.compile(
     r"client error \(Connect\)|dns error|timed? ?out|connection (?:closed|reset)|request failed", re.IGNORECASE
 )
 _STATUS = re.compile(r"HTTP status (?:client|server) error \((?P<status>\d{3})")
+_REFUSED = re.compile(r"hint: An index (?:URL )?\(http[^)]+\)[^\n]*?\b(?P<status>401|403)\b")
 _NOT_FOUND = re.compile(r"(?P<name>\S+) was not found in (?:the package registry|the provided package locations)")
 _NOT_CACHED = re.compile(r"(?P<name>\S+) was not found in the cache")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of (?P<name>[A-Za-z0-9._-]+?)(?P<version>[=<>!~]\S*)? and")
@@ -56,11 +57,17 @@ def _not_cached(output: str) -> str | None:
     return None
 
 
+def _index_refuses(output: str) -> str | None:
+    if found := _REFUSED.search(output):
+        return _refusal(_host(found[0]), found["status"])
+    return None
+
+
 def _index_unreachable(output: str) -> str | None:
     host = _host(output)
     if status := _STATUS.search(output):
         if status["status"] in ("401", "403"):
-            return f"The package index{host} refuses access (HTTP {status['status']}). Check its address and password."
+            return _refusal(host, status["status"])
         return f"The package index{host} answers with an error (HTTP {status['status']}). Try again later."
     if "Failed to fetch" in output or "error sending request" in output:
         if "certificate" in output.lower():
@@ -138,12 +145,17 @@ _RULES: tuple[Callable[[str], str | None], ...] = (
     _broken_lock,
     _not_built,
     _index_unreachable,
+    _index_refuses,
     _unknown_package,
     _python_too_old,
     _no_such_version,
     _no_wheel,
     _conflict,
 )
+
+
+def _refusal(host: str, status: str) -> str:
+    return f"The package index{host} refuses access (HTTP {status}). Check its address and password."
 
 
 def _host(output: str) -> str:

@@ -1,0 +1,161 @@
+"""What the tests of environments share: a package index on loopback, and the tools that build from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from kumo.db.changes import announce
+from kumo.db.session import Database
+from kumo.environments.assembly import Assembled, Assembler
+from kumo.environments.build_log import BuildLog
+from kumo.environments.build_store import BuildStore
+from kumo.environments.builder import BuilderLoop
+from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.uv import Uv
+from kumo.projects.models import Project, Snapshot
+from kumo.projects.snapshots import SnapshotStore
+from kumo.settings import Settings
+from tests.environments.package_index import PackageIndex, serve_packages
+from tests.fakes import ManualClock
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _index_of_the_test_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that somebody has set up for their own work must not take part."""
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+
+
+@pytest.fixture
+def package_index() -> Iterator[PackageIndex]:
+    """An index with three packages, of which `snow` needs `water`."""
+    with serve_packages() as index:
+        index.add_wheel("water", "1.0")
+        index.add_wheel("water", "2.0")
+        index.add_wheel("snow", "1.0", requires=["water<2"])
+        index.add_wheel("steam", "1.0", requires=["water>=2"])
+        yield index
+
+
+@pytest.fixture
+def index_settings(settings: Settings, package_index: PackageIndex) -> Settings:
+    """Settings that name the test's index."""
+    return settings.model_copy(update={"package_index_url": package_index.url})
+
+
+class Workbench:
+    """Builds specs without a database."""
+
+    def __init__(self, settings: Settings, interpreters: Interpreters) -> None:
+        self.home = settings.home
+        self.store = BuildStore(settings.home)
+        self.assembler = Assembler(settings=settings, uv=Uv(settings), interpreters=interpreters, store=self.store)
+        self.log_path = settings.home / "build-logs" / "1.log"
+
+    async def build(self, *requirements: str, lock: str | None = None, **fields: str) -> Assembled:
+        """Build requirements; the log is kept at `log_path`."""
+        return await self.build_spec(EnvironmentSpec(requirements=requirements, **fields), lock=lock)  # type: ignore[arg-type]
+
+    async def build_spec(
+        self, spec: EnvironmentSpec, *, lock: str | None = None, log_path: Path | None = None
+    ) -> Assembled:
+        """Build a spec."""
+        with BuildLog(log_path or self.log_path) as log:
+            return await self.assembler.assemble(spec, lock=lock, now=NOW, log=log)
+
+    @property
+    def log(self) -> str:
+        """What the last build printed."""
+        return self.log_path.read_text("utf-8")
+
+    def leftovers(self) -> list[str]:
+        """Directories that no build has the name of."""
+        return [entry.name for entry in (self.home / "builds").glob(".*")]
+
+
+@pytest.fixture(scope="session")
+def listed_interpreters(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What uv says of this machine's interpreters, asked once: in an empty cache each of them is started for it."""
+    settings = Settings(home=tmp_path_factory.mktemp("interpreters"), _env_file=None)
+    return asyncio.run(Uv(settings).list_interpreters())
+
+
+@pytest.fixture
+def interpreters(settings: Settings, listed_interpreters: list[dict[str, Any]]) -> Interpreters:
+    """The real interpreters of this machine, looked up already."""
+    found = Interpreters(Uv(settings))
+    found._found, found._found_at = describe(listed_interpreters), monotonic()
+    return found
+
+
+@pytest.fixture
+def workbench(index_settings: Settings, interpreters: Interpreters) -> Workbench:
+    """Tools that build from the test's index."""
+    return Workbench(index_settings, interpreters)
+
+
+@pytest.fixture
+def build_settings(stored_settings: Settings, package_index: PackageIndex) -> Settings:
+    """Settings of a test with a database that name the test's index."""
+    return stored_settings.model_copy(update={"package_index_url": package_index.url})
+
+
+@pytest.fixture
+def builder(
+    database: Database, build_settings: Settings, clock: ManualClock, interpreters: Interpreters
+) -> BuilderLoop:
+    """The loop that carries out builds."""
+    return BuilderLoop(database, build_settings, clock, interpreters)
+
+
+class Projects:
+    """Makes projects, and gives them new states."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._store = SnapshotStore(settings.home)
+
+    async def create(self, files: dict[str, str], name: str = "etl") -> int:
+        """A project with these files; answers its id."""
+        async with self._database.write() as session:
+            project = Project(name=name, description="", created_at=NOW, updated_at=NOW)
+            session.add(project)
+        await self.change(project.id, files)
+        return project.id
+
+    async def change(self, project_id: int, files: dict[str, str]) -> None:
+        """Give the project another state."""
+        tree = self._store.put_empty()
+        for path, text in files.items():
+            tree = self._store.with_file(tree.tree_hash, path, text.encode())
+        async with self._database.write() as session:
+            snapshot = Snapshot(
+                project_id=project_id,
+                tree_hash=tree.tree_hash,
+                message="Changed",
+                file_count=tree.file_count,
+                size_bytes=tree.size_bytes,
+                created_at=NOW,
+            )
+            session.add(snapshot)
+            await session.flush()
+            project = await session.get(Project, project_id)
+            assert project is not None
+            project.snapshot_id = snapshot.id
+            announce(session, "project", project_id)
+
+
+@pytest.fixture
+def projects(database: Database, build_settings: Settings) -> Projects:
+    """Makes projects."""
+    return Projects(database, build_settings)
