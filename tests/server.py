@@ -21,9 +21,10 @@ from kumo.workers.dispatch import LocalDispatcher
 USERNAME = "ada"
 PASSWORD = "correct horse battery"
 
+_THIS_KUMO = (sys.executable, "-m", "kumo")
 _START_SECONDS = 60
 _STOP_SECONDS = 30
-_READY = re.compile(r"^Kumo is ready.*?(http://[^\s/]+)")
+_READY = re.compile(r"^Kumo is ready.*?((http://[^\s/]+)\S*)")
 
 
 class KumoServer:
@@ -32,13 +33,20 @@ class KumoServer:
     `start` and `stop` may alternate as often as a test likes; runs go on meanwhile, as they do for a person.
     """
 
-    def __init__(self, home: Path, *, python: str = sys.executable, **variables: str) -> None:
-        """Prepare a server; `variables` are further environment variables, as KUMO_MAX_PARALLEL_RUNS="2"."""
+    def __init__(
+        self, home: Path, *, account: bool = True, command: tuple[str, ...] = _THIS_KUMO, **variables: str
+    ) -> None:
+        """Prepare a server; `variables` are further environment variables, as KUMO_MAX_PARALLEL_RUNS="2".
+
+        Without an account it waits, as after an installation, for whoever opens `ready_url`.
+        """
         self.home = home
         self.log_path = home.parent / f"{home.name}-server.log"
         self.url = ""
+        self.ready_url = ""
         self.token = ""
-        self._command = [python, "-m", "kumo"]
+        self._account = account
+        self._command = command
         self._variables = variables
         self._process: subprocess.Popen[str] | None = None
         self._client: httpx.Client | None = None
@@ -58,29 +66,29 @@ class KumoServer:
 
     @property
     def client(self) -> httpx.Client:
-        """A client with an administrator's token; its paths are relative to /api/v1."""
+        """A client with an administrator's token, if there is an account; its paths are relative to /api/v1."""
         assert self._client is not None, "the server has not been started"
         return self._client
 
     def start(self, *, port: int = 0) -> None:
         """Start the server and return when it says that it is ready; the first time, make an account and a token."""
         assert self._process is None, "the server is running already"
-        if not self.token:
-            self.token = self._make_account()
+        admin = {"KUMO_ADMIN_USERNAME": USERNAME, "KUMO_ADMIN_PASSWORD": PASSWORD} if self._account else {}
         with self.log_path.open("a") as log:
             self._process = subprocess.Popen(
                 [*self._command, "serve", "--home", str(self.home), "--port", str(port)],
-                env=self.environment(),
+                env=self.environment() | admin,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
-        self.url = self._address()
+        self._wait_until_ready()
+        if self._account and not self.token:
+            self.token = self._make_token()
         self._close_client()
-        self._client = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {self.token}"}, timeout=30
-        )
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        self._client = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30)
 
     @property
     def port(self) -> int:
@@ -120,21 +128,21 @@ class KumoServer:
     def environment(self) -> dict[str, str]:
         """The caller's environment without any of Kumo's settings, and the test's own."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("KUMO_")}
+        # Servers are started often: each would compile Kumo anew.
+        own.pop("PYTHONDONTWRITEBYTECODE", None)
         return own | self._variables
 
     def log(self) -> str:
         """What the server has said on standard error, in all its starts."""
         return self.log_path.read_text() if self.log_path.exists() else ""
 
-    def _make_account(self) -> str:
-        made = self.run_command("user", "create", USERNAME, "--password-stdin", stdin=PASSWORD + "\n")
-        assert made.returncode == 0, made.stderr
+    def _make_token(self) -> str:
         issued = self.run_command("token", "create", "--user", USERNAME, "--name", "tests")
         assert issued.returncode == 0, issued.stderr
         return issued.stdout.strip()
 
-    def _address(self) -> str:
-        """The address out of the line that the server prints once it can answer."""
+    def _wait_until_ready(self) -> None:
+        """Take the address from the line that the server prints once it can answer."""
         assert self._process is not None
         assert self._process.stdout is not None
         # Read to the end, so that a server that prints more is never held up by a full pipe.
@@ -151,7 +159,8 @@ class KumoServer:
                 raise AssertionError("The server did not start.\n" + "".join(said) + self.log())
             said.append(line)
             if found := _READY.match(line):
-                return found[1]
+                self.ready_url, self.url = found.groups()
+                return
 
     def _end(self, how: signal.Signals) -> int:
         assert self._process is not None, "the server is not running"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
 import pytest
 
 from tests.server import KumoServer
@@ -31,3 +34,12 @@ def test_a_second_server_on_the_same_directory_says_so_and_leaves(server: KumoSe
     assert f"(process {server.pid})" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert server.client.get("/health").status_code == 200
+
+
+def test_the_first_start_prints_a_link_that_makes_the_first_account_and_works_once(tmp_path: Path) -> None:
+    with KumoServer(tmp_path / "home", account=False) as server:
+        token = httpx.URL(server.ready_url).params["token"]
+        account = {"token": token, "username": "grace", "password": "correct horse battery"}
+        assert server.client.get("/projects").status_code == 401
+        assert server.client.post("/setup", json=account).status_code == 201
+        assert server.client.post("/setup", json=account | {"username": "eve"}).status_code in {403, 409}
