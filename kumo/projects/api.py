@@ -94,7 +94,7 @@ async def list_projects(
     session: ReadSession,
     settings: SettingsDep,
     page: PageDep,
-    q: Annotated[str | None, Query(max_length=100, description="Words in the name.")] = None,
+    q: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Words in the name.")] = None,
 ) -> ProjectList:
     """Give a page of projects, without those that were deleted."""
     rows = await service.list_projects(session, query=q, after=_after_name(page.after), limit=page.limit)

@@ -7,6 +7,7 @@ long, a list of files may have millions of lines. Hence each is read through a f
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -68,9 +69,10 @@ def damage_is_bad_archive(what: str) -> Iterator[None]:
     except (EOFError, ValueError, LookupError, NotImplementedError, OverflowError) as error:
         raise _damaged(what) from error
     except OSError as error:
-        if error.errno is not None:
+        # gzip and bz2 say so of bad data, without a number; an impossible place to read from is EINVAL.
+        if error.errno not in {None, errno.EINVAL}:
             raise
-        raise _damaged(what) from error  # gzip and bz2 say so of bad data
+        raise _damaged(what) from error
 
 
 def _damaged(what: str) -> BadArchive:

@@ -59,11 +59,7 @@ def collision_key(path: str) -> str:
 
 def shown(raw: str, *, most: int = 120) -> str:
     """A path as it may stand in a sentence: short, and with nothing in it that a terminal would obey."""
-    unsafe = _DIRECTION_MARKS | {"\x7f"}
-    text = "".join(
-        f"\\u{ord(char):04x}" if char in unsafe or unicodedata.category(char) in _UNSEEN_CATEGORIES else char
-        for char in raw[: most + 1]
-    )
+    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in raw[: most + 1])
     return f"“{text[:most]}…”" if len(text) > most else f"“{text}”"
 
 

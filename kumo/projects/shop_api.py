@@ -50,11 +50,8 @@ async def present_state(database: Database, project_id: int) -> Snapshot:
 
 
 def attachment(filename: str) -> dict[str, str]:
-    """Headers of a download: a browser saves it and never shows it, whatever it is."""
+    """The header of a download: a browser saves it and never shows it, whatever it is."""
     plain = filename.encode("ascii", "replace").decode().replace("\\", "_").replace('"', "_")
     plain = "".join(char if char.isprintable() else "_" for char in plain)
     encoded = quote(filename.encode("utf-8", "replace"), safe="")
-    return {
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
-        "x-content-type-options": "nosniff",
-    }
+    return {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"}
