@@ -51,11 +51,11 @@ const edge: Middleware = {
   },
 }
 
-export function createApi(fetch?: (request: Request) => Promise<Response>): Client<ShortPaths> {
+export function createApi(fetch = (request: Request): Promise<Response> => globalThis.fetch(request)): Client<ShortPaths> {
   const client = createClient<ShortPaths>({
     baseUrl: new URL(BASE, globalThis.location.origin).href,
     credentials: 'same-origin',
-    ...(fetch ? { fetch } : {}),
+    fetch,
   })
   client.use(edge)
   return client

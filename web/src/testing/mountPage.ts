@@ -3,8 +3,14 @@ import { QueryClient, VueQueryPlugin } from '@tanstack/vue-query'
 import { flushPromises, mount, type VueWrapper } from '@vue/test-utils'
 import { h, type Component } from 'vue'
 import { createI18n } from 'vue-i18n'
-import { createMemoryHistory, createRouter } from 'vue-router'
+import { createMemoryHistory, createRouter, type RouteRecordRaw } from 'vue-router'
 
+import { routes as accessRoutes } from '@/features/access/routes'
+import { routes as dashboardRoutes } from '@/features/dashboard/routes'
+import { routes as environmentRoutes } from '@/features/environments/routes'
+import { routes as projectRoutes } from '@/features/projects/routes'
+import { routes as runRoutes } from '@/features/runs/routes'
+import { routes as taskRoutes } from '@/features/tasks/routes'
 import en from '@/locales/en.json'
 
 interface Options {
@@ -13,11 +19,15 @@ interface Options {
   path?: string
 }
 
+// The real names and paths, so that a link to nowhere fails; none of their pages is loaded.
+const ALL_ROUTES = [...accessRoutes, ...dashboardRoutes, ...environmentRoutes, ...projectRoutes, ...runRoutes, ...taskRoutes]
+const PAGELESS = ALL_ROUTES.map((route) => ({ ...route, component: { render: () => null }, props: false }) as RouteRecordRaw)
+
 /** Mount a page or a component with everything round it that the app gives it: language, router, queries, toasts. */
 export async function mountPage(component: Component, { props = {}, slots = {}, path = '/' }: Options = {}): Promise<VueWrapper> {
   const router = createRouter({
     history: createMemoryHistory(),
-    routes: [{ path: '/:path(.*)*', component: { render: () => null } }],
+    routes: [...PAGELESS, { path: '/:path(.*)*', component: { render: () => null } }],
   })
   await router.push(path)
   const wrapper = mount(UApp, {

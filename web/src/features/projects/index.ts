@@ -1,2 +1,2 @@
 // What other features may use of projects; everything else in this folder is its own.
-export {}
+export { detectionQuery, projectOptionsQuery, projectQuery, type Detection, type Project } from './projects'

@@ -2,4 +2,12 @@ import type { RouteRecordRaw } from 'vue-router'
 
 export const routes: RouteRecordRaw[] = [
   { path: '/projects', name: 'projects', component: () => import('./ProjectListPage.vue'), meta: { title: 'projects.title' } },
+  {
+    // The tab, and the file that is open, are in the query: /projects/2?file=main.py, /projects/2?tab=outputs
+    path: '/projects/:id(\\d+)',
+    name: 'project',
+    component: () => import('./ProjectPage.vue'),
+    props: (route) => ({ id: Number(route.params.id) }),
+    meta: { title: 'projects.one' },
+  },
 ]
