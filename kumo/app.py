@@ -14,12 +14,12 @@ from typing import IO
 import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kumo
 from kumo.access import api as access_api
 from kumo.access import credentials
-from kumo.access.gate import Authenticator, Gate
+from kumo.access.gate import Authenticator, Gate, is_guarded
 from kumo.access.passwords import check_password_rules, hash_password
 from kumo.access.permissions import Role
 from kumo.access.throttle import LoginThrottle
@@ -34,6 +34,7 @@ from kumo.environments.uv import Uv
 from kumo.errors import ConfigurationError, KumoError
 from kumo.http import RequestContext, add_error_handlers
 from kumo.loops import Loops
+from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
 from kumo.projects import api as projects_api
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
@@ -67,17 +68,6 @@ ROUTERS = (
     system_api.router,
 )
 
-_SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; "
-        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
-)
-
 
 def create_app(
     settings: Settings,
@@ -95,18 +85,22 @@ def create_app(
         version=kumo.__version__,
         description="Schedules and runs Python script projects.",
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # one address for one thing; a redirect would lose a posted body
         docs_url=None,  # its pages load scripts from a third party
         redoc_url=None,
         lifespan=lambda app: _lifespan(app, settings, on_ready, on_failure),
     )
     app.state.settings = settings
+    app.state.streams = OpenStreams()
     add_error_handlers(app)
     for router in (*PUBLIC_ROUTERS, *ROUTERS):
         app.include_router(router, prefix=API_PREFIX)
     app.router.default = _outside_the_api(app.router.default)
     # The last one added is the outermost.
+    app.add_middleware(Streams, open_streams=app.state.streams)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Gate)
-    app.add_middleware(_SecurityHeaders)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestContext)
     return app
 
@@ -152,7 +146,9 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     app.state.loops = loops
     app.state.interpreters = Interpreters(Uv(settings))
     app.state.login_throttle = LoginThrottle()
-    app.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=settings.session_hours))
+    app.state.authenticator = Authenticator(
+        database, session_lifetime=timedelta(hours=settings.session_hours), on_forget=app.state.streams.end_all
+    )
 
 
 def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
@@ -233,29 +229,10 @@ def _outside_the_api(not_found: ASGIApp) -> ASGIApp:
     """What is no route: a file of the web UI, or under /api the usual 404."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/api"):
+        if scope["type"] != "http" or is_guarded(scope["path"]):
             await not_found(scope, receive, send)
             return
         response: Response = serve_web_ui(Request(scope))
         await response(scope, receive, send)
 
     return answer
-
-
-class _SecurityHeaders:
-    """Adds the headers that tell a browser to be careful."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message.setdefault("headers", []).extend(_SECURITY_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

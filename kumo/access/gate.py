@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -72,8 +73,16 @@ class Authenticator:
     seen within those three seconds.
     """
 
-    def __init__(self, database: Database, *, session_lifetime: timedelta, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        session_lifetime: timedelta,
+        clock: Clock = utc_now,
+        on_forget: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
+        self._on_forget = on_forget
         self._lifetime = session_lifetime
         self._clock = clock
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
@@ -99,6 +108,7 @@ class Authenticator:
         """
         self._generation += 1
         self._remembered.clear()
+        self._on_forget()
 
     async def forever(self) -> None:
         """Take a step each minute until cancelled."""
@@ -145,7 +155,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; what is not under /api holds no data (the web UI's files) and passes."""
-        if scope["type"] != "http" or not _is_guarded(scope["path"]):
+        if scope["type"] != "http" or not is_guarded(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -156,7 +166,8 @@ class Gate:
         await self._app(scope, receive, send)
 
 
-def _is_guarded(path: str) -> bool:
+def is_guarded(path: str) -> bool:
+    """Whether a path belongs to the API, and so to those only who are signed in."""
     return path == "/api" or path.startswith("/api/")
 
 

@@ -51,9 +51,7 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
     set_up_logging(settings)
     address = _address(settings, listening)
     failures: list[BaseException] = []
-    app = create_app(
-        settings, on_ready=lambda token: _on_ready(settings, address, token), on_failure=failures.append
-    )
+    app = create_app(settings, on_ready=lambda token: _on_ready(settings, address, token), on_failure=failures.append)
     config = uvicorn.Config(
         app,
         loop="asyncio",  # uvloop starts processes several times slower
@@ -65,8 +63,15 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
     )
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """End the event streams first: uvicorn waits for every answer's end, and theirs would not come."""
+            app.state.streams.end_all()
+            await super().shutdown(sockets)
+
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
     finally:
         _forget_server(settings)
     if failures:
@@ -87,7 +92,7 @@ def _listen(settings: Settings) -> socket.socket:
             f"Kumo cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
             "Stop what uses it, or choose another with --port."
         ) from None
-    listening.set_inheritable(False)  # noqa: FBT003 - the standard library's own signature
+    listening.set_inheritable(False)
     return listening
 
 
@@ -126,7 +131,7 @@ def openapi() -> None:
     """Print the OpenAPI document."""
     from kumo.app import create_app  # noqa: PLC0415
 
-    settings = Settings(home=Path("/nonexistent"), _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(home=Path("/nonexistent"), _env_file=None)
     document: dict[str, Any] = create_app(settings).openapi()
     json.dump(document, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)
     print()

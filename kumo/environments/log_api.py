@@ -37,7 +37,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 Offset = Annotated[int, Query(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=_LARGEST_PART)]
 Tail = Annotated[int | None, Query(ge=1, le=_MOST_LINES, description="The last so many lines instead.")]
-LastEventId = Annotated[int | None, Header(ge=0, description="Resume where an earlier stream broke off.")]
+LastEventId = Annotated[int | None, Header(ge=0, lt=1 << 63, description="Resume where an earlier stream broke off.")]
 Reader = Annotated[Actor, require(Permission.READ)]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.http import Input, Page, PageDep, ReadSession, WriteSession, error_answers
+from kumo.http import Input, Page, PageDep, ReadSession, RowId, WriteSession, error_answers
 from kumo.runs import service
 from kumo.runs.models import Run
 from kumo.runs.schemas import RunList, RunOut, run_out, show
@@ -36,7 +36,7 @@ class RunRequest(Input):
     responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
 )
 async def run_task(
-    task_id: int,
+    task_id: RowId,
     actor: Annotated[Actor, require(Permission.RUN)],
     session: WriteSession,
     body: RunRequest | None = None,
@@ -54,7 +54,9 @@ async def run_task(
     summary="Delete a task",
     responses=_CHANGE,
 )
-async def delete_task(task_id: int, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession) -> None:
+async def delete_task(
+    task_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> None:
     """Delete a task that has no open runs; the runs that it had stay, with their logs."""
     open_runs = await service.count_open(session, task_id)
     await tasks.remove(session, task_id, open_runs=open_runs, now=utc_now())
@@ -65,8 +67,8 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
     page: PageDep,
-    task_id: int | None = None,
-    project_id: int | None = None,
+    task_id: RowId | None = None,
+    project_id: RowId | None = None,
     state: Annotated[list[RunState] | None, Query(description="One or several states.")] = None,
     from_: Annotated[datetime | None, Query(alias="from", description="Queued at or after this moment.")] = None,
     to: Annotated[datetime | None, Query(description="Queued before this moment.")] = None,
@@ -92,7 +94,7 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
     responses=error_answers("unauthenticated", "not_found", "validation_error"),
 )
 async def list_runs_of_task(
-    task_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession, page: PageDep
+    task_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession, page: PageDep
 ) -> RunList:
     """The runs of one task, the newest first."""
     await tasks.get(session, task_id)
@@ -100,13 +102,13 @@ async def list_runs_of_task(
 
 
 @router.get("/runs/{run_id}", summary="Show a run", responses=error_answers("unauthenticated", "not_found"))
-async def get_run(run_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> RunOut:
+async def get_run(run_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> RunOut:
     """One run."""
     return (await show(session, [await service.get(session, run_id)]))[0]
 
 
 @router.post("/runs/{run_id}/stop", status_code=status.HTTP_202_ACCEPTED, summary="Stop a run", responses=_CHANGE)
-async def stop_run(run_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> RunOut:
+async def stop_run(run_id: RowId, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> RunOut:
     """Ask the run to end, and kill what is left of it after its grace; it is `stopped` once nothing of it lives."""
     run = await service.request_stop(session, run_id, utc_now())
     return (await show(session, [run]))[0]
@@ -114,7 +116,7 @@ async def stop_run(run_id: int, _actor: Annotated[Actor, require(Permission.RUN)
 
 @router.post("/runs/{run_id}/rerun", status_code=status.HTTP_202_ACCEPTED, summary="Run again", responses=_CHANGE)
 async def rerun(
-    run_id: int,
+    run_id: RowId,
     actor: Annotated[Actor, require(Permission.RUN)],
     session: WriteSession,
     body: RunRequest | None = None,

@@ -14,7 +14,7 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.db.session import Database
 from kumo.errors import NotFound
-from kumo.http import DatabaseDep, ReadSession, error_answers
+from kumo.http import DatabaseDep, ReadSession, RowId, error_answers
 from kumo.logs.follow import sse_of
 from kumo.logs.store import LogFile
 from kumo.runner.contract import LOG, attempt_directory
@@ -30,7 +30,7 @@ _MOST_LINES = 100_000
 _SEARCHED_AT_ONCE = 64 << 20
 _ANSWERS = error_answers("unauthenticated", "not_found", "validation_error")
 
-AttemptNumber = Annotated[int | None, Query(ge=1, description="Which attempt; the last one without.")]
+AttemptNumber = Annotated[int | None, Query(ge=1, lt=1 << 31, description="Which attempt; the last one without.")]
 
 
 class MatchOut(BaseModel):
@@ -55,11 +55,11 @@ class SearchOut(BaseModel):
     responses=_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "Bytes as the script printed them."}},
 )
 async def read_log(  # noqa: PLR0913 - one parameter for each way to say which part
-    run_id: int,
+    run_id: RowId,
     request: Request,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
     limit: Annotated[int, Query(ge=1, le=_LARGEST_PART)] = _DEFAULT_PART,
     tail: Annotated[int | None, Query(ge=1, le=_MOST_LINES, description="The last so many lines instead.")] = None,
     attempt: AttemptNumber = None,
@@ -86,13 +86,15 @@ async def read_log(  # noqa: PLR0913 - one parameter for each way to say which p
     responses=_ANSWERS | {200: {"content": {"text/event-stream": {}}, "description": "`log` events, at last `end`."}},
 )
 async def stream_log(  # noqa: PLR0913 - one parameter for each way to say from where
-    run_id: int,
+    run_id: RowId,
     request: Request,
     _actor: Annotated[Actor, require(Permission.READ)],
     database: DatabaseDep,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
     attempt: AttemptNumber = None,
-    last_event_id: Annotated[int | None, Header(ge=0, description="Resume where an earlier stream broke off.")] = None,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, lt=1 << 63, description="Resume where an earlier stream broke off.")
+    ] = None,
 ) -> StreamingResponse:
     """Server-sent events: each `log` holds a piece of text, and its id is the offset after it."""
     async with database.read() as session:
@@ -107,12 +109,12 @@ async def stream_log(  # noqa: PLR0913 - one parameter for each way to say from 
 
 @router.get("/runs/{run_id}/log/search", summary="Search a log", responses=_ANSWERS)
 async def search_log(  # noqa: PLR0913 - one parameter for each part of the question
-    run_id: int,
+    run_id: RowId,
     request: Request,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
     q: Annotated[str, Query(min_length=1, max_length=500)],
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     attempt: AttemptNumber = None,
 ) -> SearchOut:
@@ -131,7 +133,7 @@ async def search_log(  # noqa: PLR0913 - one parameter for each part of the ques
     responses=_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "The whole log."}},
 )
 async def download_log(
-    run_id: int,
+    run_id: RowId,
     request: Request,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Table, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
@@ -42,14 +42,17 @@ _LARGEST_BATCH = 500
 _NO_LIMIT = 1 << 31
 _LOCAL = "local"
 
+# Tables, not classes: many rows in one statement, without the unit of work looking at each.
+_runs = cast(Table, Run.__table__)
+_attempts = cast(Table, Attempt.__table__)
 _MOVE_TO_RUNNING = (
-    update(Run)
-    .where(Run.id == bindparam("b_id"), Run.state == RunState.STARTING)
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
     .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"), reason=None)
 )
 _MOVE_TO_END = (
-    update(Run)
-    .where(Run.id == bindparam("b_id"), Run.state == bindparam("b_source"))
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
     .values(
         state=bindparam("b_state"),
         reason=bindparam("b_reason"),
@@ -59,13 +62,13 @@ _MOVE_TO_END = (
     )
 )
 _MOVE_TO_STARTING = (
-    update(Run)
-    .where(Run.id == bindparam("b_id"), Run.state == RunState.QUEUED)
+    update(_runs)
+    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
     .values(state=RunState.STARTING, build_id=bindparam("b_build_id"), reason=None)
 )
 _END_ATTEMPT = (
-    update(Attempt)
-    .where(Attempt.run_id == bindparam("b_id"), Attempt.number == bindparam("b_number"))
+    update(_attempts)
+    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
     .values(
         state=bindparam("b_state"),
         exit_code=bindparam("b_exit_code"),
@@ -78,8 +81,8 @@ _END_ATTEMPT = (
     )
 )
 _START_ATTEMPT = (
-    update(Attempt)
-    .where(Attempt.run_id == bindparam("b_id"), Attempt.number == bindparam("b_number"))
+    update(_attempts)
+    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
     .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))
 )
 
@@ -218,7 +221,7 @@ class Supervisor:
                 .order_by(Run.priority.desc(), Run.id)
                 .limit(limit)
             )
-            candidates = [_Candidate(run=run, project_name=name) for run, name in rows.tuples()]
+            candidates = [_Candidate(run=run, project_name=name) for run, name in rows]
             for candidate in candidates:
                 await self._preparation.learn(session, candidate.run)
         return candidates
@@ -232,13 +235,12 @@ class Supervisor:
         runs = rows.all()
         begun = [_begin_values(run, seen[run.id]) for run in runs if not _is_end(seen[run.id])]
         ended = [_end_values(run, seen[run.id], now) for run in runs if _is_end(seen[run.id])]
-        connection = await session.connection()
         if begun:
-            await connection.execute(_MOVE_TO_RUNNING, begun)
-            await connection.execute(_START_ATTEMPT, begun)
+            await session.execute(_MOVE_TO_RUNNING, begun)
+            await session.execute(_START_ATTEMPT, begun)
         if ended:
-            await connection.execute(_MOVE_TO_END, ended)
-            await connection.execute(_END_ATTEMPT, ended)
+            await session.execute(_MOVE_TO_END, ended)
+            await session.execute(_END_ATTEMPT, ended)
         by_id = {run.id: run for run in runs}
         await note_ends(session, [Ended.of(by_id[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended])
         for run in runs:
@@ -287,17 +289,16 @@ class Supervisor:
         rows = await session.execute(
             select(Run.task_id, func.count()).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
         )
-        of_task = dict(rows.tuples().all())
+        of_task = dict(rows.all())
         return _Places(free=self._settings.max_parallel_runs - sum(of_task.values()), of_task=of_task)
 
     async def _store_claims(self, session: AsyncSession, launches: Sequence[_Launch]) -> None:
         if not launches:
             return
-        connection = await session.connection()
         claims = [{"b_id": launch.run.id, "b_build_id": launch.ready.build_id} for launch in launches]
-        await connection.execute(_MOVE_TO_STARTING, claims)
-        await connection.execute(
-            insert(Attempt),
+        await session.execute(_MOVE_TO_STARTING, claims)
+        await session.execute(
+            insert(_attempts),
             [
                 {"run_id": launch.run.id, "number": launch.run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
                 for launch in launches

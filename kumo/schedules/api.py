@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.http import Input, PageDep, ReadSession, UtcMoment, error_answers
+from kumo.http import Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
 from kumo.schedules.models import Slot
 from kumo.tasks import service as tasks
 from kumo.tasks.schemas import TriggerIn
@@ -92,7 +92,7 @@ async def preview(
     responses=error_answers("unauthenticated", "not_found", "validation_error"),
 )
 async def list_slots(
-    task_id: int,
+    task_id: RowId,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
     page: PageDep,

@@ -76,7 +76,10 @@ class SystemInfo(Version):
 
 
 @public_router.get(
-    "/health", summary="Say whether Kumo works", response_model_exclude_none=True, responses=error_answers("unavailable")
+    "/health",
+    summary="Say whether Kumo works",
+    response_model_exclude_none=True,
+    responses=error_answers("unavailable"),
 )
 async def health(request: Request, database: DatabaseDep) -> Health:
     """`ok` once the database answers; with login also how its parts are doing."""
@@ -103,7 +106,9 @@ async def version(_actor: Annotated[Actor, require(Permission.READ)], database: 
 
 
 @router.get("/system/info", summary="Describe this installation", responses=error_answers("unauthenticated"))
-async def info(_actor: Annotated[Actor, require(Permission.READ)], request: Request, database: DatabaseDep) -> SystemInfo:
+async def info(
+    _actor: Annotated[Actor, require(Permission.READ)], request: Request, database: DatabaseDep
+) -> SystemInfo:
     """Where it keeps its data, and what it runs on."""
     settings = _settings(request)
     disk = shutil.disk_usage(settings.home)

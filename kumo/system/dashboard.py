@@ -15,7 +15,7 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.environments.models import Environment
-from kumo.http import ReadSession, UtcMoment, error_answers
+from kumo.http import ReadSession, RowId, UtcMoment, error_answers
 from kumo.projects.models import Project
 from kumo.runs.models import DailyTally, Run
 from kumo.runs.schemas import RunOut, show
@@ -81,7 +81,7 @@ class Dashboard(BaseModel):
 async def dashboard(
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
-    project_id: Annotated[int | None, Query(description="Only of this project.")] = None,
+    project_id: Annotated[RowId | None, Query(description="Only of this project.")] = None,
 ) -> Dashboard:
     """What runs, how it went lately, and what comes next."""
     now = utc_now()
@@ -104,14 +104,10 @@ async def dashboard(
 async def _counts(session: AsyncSession, project_id: int | None) -> Counts:
     of_project: list[ColumnElement[bool]] = [] if project_id is None else [Task.project_id == project_id]
     tasks, active = (
-        (
-            await session.execute(
-                select(func.count(), func.count().filter(Task.active)).where(Task.deleted_at.is_(None), *of_project)
-            )
+        await session.execute(
+            select(func.count(), func.count().filter(Task.active)).where(Task.deleted_at.is_(None), *of_project)
         )
-        .tuples()
-        .one()
-    )
+    ).one()
     projects = await session.scalar(select(func.count()).where(Project.deleted_at.is_(None)))
     environments = await session.scalar(select(func.count()).where(Environment.deleted_at.is_(None)))
     return Counts(projects=projects or 0, environments=environments or 0, tasks=tasks, active_tasks=active)
@@ -121,7 +117,7 @@ async def _open(session: AsyncSession, project_id: int | None) -> tuple[int, int
     query = select(Run.state, func.count()).where(Run.state.in_([*ACTIVE, RunState.QUEUED])).group_by(Run.state)
     if project_id is not None:
         query = query.where(Run.project_id == project_id)
-    counts = dict((await session.execute(query)).tuples().all())
+    counts = dict((await session.execute(query)).all())
     return sum(counts.get(state, 0) for state in ACTIVE), counts.get(RunState.QUEUED, 0)
 
 
@@ -136,7 +132,7 @@ async def _days(session: AsyncSession, now: datetime, project_id: int | None) ->
     if project_id is not None:
         query = query.where(DailyTally.project_id == project_id)
     days = {first + timedelta(days=n): {"succeeded": 0, "failed": 0, "other": 0} for n in range(_DAYS)}
-    for day, state, count in (await session.execute(query)).tuples():
+    for day, state, count in await session.execute(query):
         if day in days:
             days[day][_kind(state)] += count
     return [Day(date=day, **counts) for day, counts in days.items()]
@@ -167,7 +163,7 @@ async def _next_due(session: AsyncSession, project_id: int | None) -> list[NextD
         query = query.where(Task.project_id == project_id)
     return [
         NextDue(task_id=task_id, task_name=name, due_at=due_at)
-        for task_id, name, due_at in (await session.execute(query)).tuples()
+        for task_id, name, due_at in (await session.execute(query))
         if due_at is not None
     ]
 
@@ -185,5 +181,5 @@ async def _top_failures(session: AsyncSession, now: datetime, project_id: int | 
     )
     if project_id is not None:
         query = query.where(Task.project_id == project_id)
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [Failures(task_id=task_id, task_name=name, count=number) for task_id, name, number in rows]

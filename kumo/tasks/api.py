@@ -14,7 +14,7 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
-from kumo.http import PageDep, ReadSession, WriteSession, error_answers, search_pattern
+from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
 from kumo.projects.models import Project
 from kumo.tasks import service
 from kumo.tasks.models import Task, TriggerRow
@@ -38,8 +38,8 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
     session: ReadSession,
     page: PageDep,
     q: Annotated[str | None, Query(max_length=200, description="Part of a name.")] = None,
-    project_id: int | None = None,
-    environment_id: int | None = None,
+    project_id: RowId | None = None,
+    environment_id: RowId | None = None,
     active: bool | None = None,  # noqa: FBT001 - a query parameter
 ) -> TaskList:
     """Tasks by name."""
@@ -78,7 +78,7 @@ async def create_task(
 
 
 @router.get("/tasks/{task_id}", summary="Show a task", responses=error_answers("unauthenticated", "not_found"))
-async def get_task(task_id: int, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> TaskOut:
+async def get_task(task_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> TaskOut:
     """One task."""
     return (await _show(session, [await service.get(session, task_id)]))[0]
 
@@ -89,7 +89,7 @@ async def get_task(task_id: int, _actor: Annotated[Actor, require(Permission.REA
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "conflict"),
 )
 async def change_task(
-    task_id: int,
+    task_id: RowId,
     body: TaskFields,
     _actor: Annotated[Actor, require(Permission.WRITE)],
     session: WriteSession,
@@ -107,7 +107,9 @@ async def change_task(
     summary="Pause a task",
     responses=error_answers("unauthenticated", "forbidden", "not_found"),
 )
-async def pause_task(task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession) -> TaskOut:
+async def pause_task(
+    task_id: RowId, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
+) -> TaskOut:
     """Let no trigger come due until the task is resumed; runs that go on go on."""
     task = await service.set_active(session, task_id, active=False, now=utc_now())
     return (await _show(session, [task]))[0]
@@ -119,7 +121,7 @@ async def pause_task(task_id: int, _actor: Annotated[Actor, require(Permission.R
     responses=error_answers("unauthenticated", "forbidden", "not_found"),
 )
 async def resume_task(
-    task_id: int, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
+    task_id: RowId, _actor: Annotated[Actor, require(Permission.RUN)], session: WriteSession
 ) -> TaskOut:
     """Let its triggers come due again, from now on."""
     task = await service.set_active(session, task_id, active=True, now=utc_now())
@@ -151,7 +153,7 @@ async def _show(session: AsyncSession, tasks: Sequence[Task]) -> list[TaskOut]:
     names = await session.execute(
         select(Project.id, Project.name).where(Project.id.in_({task.project_id for task in tasks}))
     )
-    name_of = dict(names.tuples().all())
+    name_of = dict(names.all())
     return [_out(task, triggers[task.id], name_of[task.project_id]) for task in tasks]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from kumo.errors import InvalidInput
-from kumo.http import Input, UtcMoment
+from kumo.http import Input, RowId, UtcMoment
 from kumo.tasks.triggers import Cron, Date, Interval, Trigger
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -88,8 +88,8 @@ class TaskFields(Input):
 
     name: Name | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
-    project_id: int | None = None
-    environment_id: int | None = Field(default=None, description="null: what the project itself declares.")
+    project_id: RowId | None = None
+    environment_id: RowId | None = Field(default=None, description="null: what the project itself declares.")
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
     command: Annotated[str, Field(max_length=10_000)] | None = None
     shell: bool | None = None
@@ -120,7 +120,7 @@ class TaskCreate(TaskFields):
     )
 
     name: Name
-    project_id: int
+    project_id: RowId
     command: Annotated[str, Field(max_length=10_000)]
 
 
