@@ -23,7 +23,7 @@ _BACKLOG = 1000
 class Change:
     """One row of interest is new, different or gone."""
 
-    kind: str  # "run", "task", "build", "project", "environment"
+    kind: str  # "run", "task", "build", "project", "environment"; for loops alone: "queue", "schedule"
     id: int
 
 

@@ -66,7 +66,7 @@ def current_revision(settings: Settings) -> str | None:
 
 def sync_url(settings: Settings) -> str:
     """The database's address for a driver that blocks."""
-    return database_url(settings).replace("+aiosqlite", "")
+    return database_url(settings).replace("+direct", "")
 
 
 def _revision_of(engine: Engine) -> str | None:

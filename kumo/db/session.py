@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from kumo.db import sqlite
 from kumo.db.changes import Changes, announced
 from kumo.errors import Unavailable
 from kumo.settings import Settings
@@ -112,11 +113,12 @@ def open_database(settings: Settings) -> Database:
 def database_url(settings: Settings) -> str:
     """The address in SQLAlchemy's form, with the driver in it."""
     if settings.database_url is None:
-        return f"sqlite+aiosqlite:///{settings.home / 'kumo.db'}"
+        return f"sqlite+direct:///{settings.home / 'kumo.db'}"
     return "postgresql+psycopg://" + settings.database_url.split("://", 1)[1]
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:
+    sqlite.register()
     engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=_POOL_TIMEOUT_SECONDS)
     _set_up_sqlite(engine.sync_engine, begin)
     return engine

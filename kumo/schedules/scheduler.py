@@ -38,7 +38,7 @@ class Scheduler:
 
     async def forever(self) -> None:
         """Handle what is due, sleep until the next moment, and so on until cancelled."""
-        with self._database.changes.subscribe("task") as subscription:
+        with self._database.changes.subscribe("schedule") as subscription:
             while True:
                 now = self._clock()
                 while await self.step(now):
@@ -59,7 +59,7 @@ class Scheduler:
                 .limit(_BATCH)
                 .with_for_update(of=TriggerRow)
             )
-            due = rows.tuples().all()
+            due = rows.all()
             for trigger, task in due:
                 await self._handle(session, trigger, task, now)
         return len(due)

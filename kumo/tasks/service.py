@@ -81,6 +81,7 @@ async def create(
     await _set_triggers(session, task, [replace(wish, id=None) for wish in triggers], now)
     await _count_use(session, definition, +1)
     announce(session, "task", task.id)
+    announce(session, "schedule", task.id)
     return task
 
 
@@ -112,6 +113,7 @@ async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, 
     await _count_use(session, before, -1)
     await _count_use(session, definition, +1)
     announce(session, "task", task.id)
+    announce(session, "schedule", task.id)
     return task
 
 
@@ -125,6 +127,7 @@ async def set_active(session: AsyncSession, task_id: int, *, active: bool, now: 
         if active:
             await _arm(session, task_id, now)
         announce(session, "task", task_id)
+        announce(session, "schedule", task_id)
     return task
 
 
@@ -243,4 +246,4 @@ async def next_due(session: AsyncSession, task_ids: Sequence[int]) -> dict[int, 
         .where(TriggerRow.task_id.in_(task_ids), TriggerRow.next_due_at.is_not(None))
         .group_by(TriggerRow.task_id)
     )
-    return {task_id: due_at for task_id, due_at in rows.tuples() if due_at is not None}
+    return {task_id: due_at for task_id, due_at in rows if due_at is not None}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import types
 
 from kumo.db.base import Base, UtcDateTime
 
 
-def _render(kind: str, item: object, _autogenerate: object) -> str | bool:
+def _render(kind: str, item: Any, _autogenerate: AutogenContext) -> str | Literal[False]:
     """Write types that are Kumo's own by what the database sees of them: migrations must not change with the code."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
