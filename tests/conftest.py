@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from kumo.db.session import Database, database_url
 from kumo.settings import Settings
 from tests.fakes import ManualClock
 from tests.postgres import PostgresServer
+from tests.server import PASSWORD, KumoServer
 
 BASE_URL = "http://kumo.test/api/v1"
-PASSWORD = "correct horse battery"
+_LOG_SHOWN = 20_000
 
 
 @pytest.fixture(autouse=True)
@@ -141,3 +142,40 @@ async def client(app: FastAPI, password_hash: str) -> AsyncIterator[httpx.AsyncC
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=headers) as client:
         yield client
+
+
+# --- servers as processes --------------------------------------------------------------------------------------------
+
+_SERVER = pytest.StashKey[KumoServer]()
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KumoServer]:
+    """A running server with a data directory of the test's own."""
+    prepared = KumoServer(tmp_path / "home")
+    request.node.stash[_SERVER] = prepared
+    with prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="session")
+def _one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KumoServer]:
+    with KumoServer(tmp_path_factory.mktemp("shared") / "home") as started:
+        yield started
+
+
+@pytest.fixture
+def shared_server(request: pytest.FixtureRequest, _one_server: KumoServer) -> KumoServer:
+    """A running server that many tests use: for those that do not mind what others left there."""
+    request.node.stash[_SERVER] = _one_server
+    return _one_server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the server wrote when its test fails."""
+    report = yield
+    server = item.stash.get(_SERVER, None)
+    if server is not None and report.failed:
+        report.sections.append(("Kumo's log", server.log()[-_LOG_SHOWN:]))
+    return report
