@@ -1,0 +1,54 @@
+import { useI18n } from 'vue-i18n'
+
+import type { components } from '@/api'
+import type { StatusTone } from '@/ui/status'
+
+export type Run = components['schemas']['RunOut']
+export type RunState = Run['state']
+
+export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
+
+const OPEN: ReadonlySet<string> = new Set<RunState>(['queued', 'starting', 'running'])
+
+const TONES: Record<RunState, StatusTone> = {
+  queued: 'waiting',
+  starting: 'active',
+  running: 'active',
+  succeeded: 'success',
+  failed: 'error',
+  timed_out: 'warning',
+  stopped: 'neutral',
+  lost: 'unknown',
+}
+
+export function isOpen(state: string): boolean {
+  return OPEN.has(state)
+}
+
+/** A state that this page does not know yet, from a newer server, is shown by its own name. */
+export function toneOf(state: string): StatusTone {
+  return state in TONES ? TONES[state as RunState] : 'unknown'
+}
+
+export function useRunWords() {
+  const { t } = useI18n()
+  const states: Record<RunState, () => string> = {
+    queued: () => t('runs.state.queued'),
+    starting: () => t('runs.state.starting'),
+    running: () => t('runs.state.running'),
+    succeeded: () => t('runs.state.succeeded'),
+    failed: () => t('runs.state.failed'),
+    timed_out: () => t('runs.state.timed_out'),
+    stopped: () => t('runs.state.stopped'),
+    lost: () => t('runs.state.lost'),
+  }
+  const causes: Record<string, (run: Run) => string> = {
+    slot: () => t('runs.cause.slot'),
+    manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
+    rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
+  }
+  return {
+    stateWord: (state: string): string => (state in states ? states[state as RunState]() : state),
+    causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
+  }
+}
