@@ -72,7 +72,8 @@ class ObjectStore:
             return
         content = self.read(digest)
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb", buffering=0) as writer:
+        # Through a buffer: without one, a disk that is almost full takes a part of it and raises nothing.
+        with os.fdopen(descriptor, "wb") as writer:
             writer.write(content)
 
     def _copy_large(self, digest: str, target: Path, mode: int) -> None:
