@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_stranger_is_asked_to_sign_in_and_then_sees_the_dashboard(stranger_page: Page) -> None:
     stranger_page.goto("/")
-    stranger_page.get_by_label("Username").fill(USERNAME)
+    stranger_page.get_by_label("User name").fill(USERNAME)
     stranger_page.get_by_label("Password", exact=True).fill(PASSWORD)
     stranger_page.get_by_role("button", name="Sign in").click()
     expect(stranger_page.get_by_role("link", name="Projects")).to_be_visible()
