@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 WEB_DIRECTORY = Path(str(files("kumo"))) / "web"
 
+_ASSETS = "/assets/"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
@@ -20,6 +21,8 @@ def serve_web_ui(request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         return PlainTextResponse("Only reading is possible here.\n", status_code=405)
     path = _file_of(request.url.path)
+    if path is None and request.url.path.startswith(_ASSETS):
+        return PlainTextResponse("There is no such file. Load the page again.\n", status_code=404)
     if path is None:
         index = WEB_DIRECTORY / "index.html"
         if not index.is_file():
@@ -29,6 +32,8 @@ def serve_web_ui(request: Request) -> Response:
 
 
 def _file_of(url_path: str) -> Path | None:
+    if "\x00" in url_path:
+        return None
     wanted = (WEB_DIRECTORY / url_path.lstrip("/")).resolve()
     return wanted if wanted.is_file() and wanted.is_relative_to(WEB_DIRECTORY.resolve()) else None
 

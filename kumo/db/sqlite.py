@@ -7,6 +7,7 @@ statements are short by design, so they run where they are; only a commit, which
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
 from sqlalchemy import pool
@@ -14,6 +15,16 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.util import await_only
+
+
+class _Cursor(sqlite3.Cursor):
+    async def _async_soft_close(self) -> None:
+        """What SQLAlchemy asks of an async driver's cursor after each statement; nothing is held here."""
+
+
+class _Connection(sqlite3.Connection):
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
 
 
 class DirectSqliteDialect(SQLiteDialect_pysqlite):
@@ -32,7 +43,7 @@ class DirectSqliteDialect(SQLiteDialect_pysqlite):
     def create_connect_args(self, url: URL) -> Any:
         """Let the commit's thread use the connection; only one uses it at a time."""
         arguments, options = super().create_connect_args(url)
-        return arguments, options | {"check_same_thread": False}
+        return arguments, {**options, "check_same_thread": False, "factory": _Connection}
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit in a thread: the disk may take its time. Transactions that only read are rolled back instead."""
