@@ -38,7 +38,7 @@ wheel: install ## Build dist/kumo_scheduler-*.whl, web UI included
 	@$(BIN)/uv build --quiet --wheel --out-dir dist
 	@ls dist/*.whl
 
-bench: dev ## Measure the figures of docs/performance.md
+bench: dev ## Measure how fast runs start and end, beside a bare loop on this machine
 	@$(BIN)/python -m bench
 
 lock: .venv/run.stamp ## Renew requirements*.lock from pyproject.toml, with the newest versions allowed
