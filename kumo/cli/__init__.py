@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -42,6 +43,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a failure is one sentence on standard error, never a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a script printed need not fit this terminal's encoding
     try:
         app()
     except KumoError as error:

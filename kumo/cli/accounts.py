@@ -7,14 +7,16 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from kumo.cli.options import AsJson, Home
-from kumo.db.session import Database
-from kumo.errors import NotFound
+from kumo.errors import ConfigurationError, NotFound
 from kumo.settings import load_settings
+
+if TYPE_CHECKING:
+    from kumo.db.session import Database
 
 T = TypeVar("T")
 
@@ -89,9 +91,7 @@ def user_passwd(username: str, home: Home = None, password_stdin: FromStdin = Fa
             user = await credentials.find_account(session, username)
             if user is None:
                 raise NotFound(f"There is no account {username!r}. `kumo user list` shows them.")
-            await credentials.change_password(
-                session, user.id, password_hash=password_hash, keep_session_id=None
-            )
+            await credentials.change_password(session, user.id, password_hash=password_hash, keep_session_id=None)
 
     _with_database(home, change)
     print(f"The password of {username} is changed.")
@@ -128,7 +128,10 @@ def _with_database(home: Path | None, work: Callable[[Database], Awaitable[T]]) 
     from kumo.db.session import open_database  # noqa: PLC0415
 
     settings = load_settings(home=home)
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The data directory {settings.home} cannot be made: {error.strerror}.") from None
     if current_revision(settings) != newest_revision():
         upgrade(settings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from kumo.cli.server import SERVER_FILE
+from kumo.cli.server import running_server
 from kumo.errors import ConfigurationError, Forbidden, KumoError, NotFound, Unavailable
 from kumo.settings import load_settings
 
@@ -48,7 +47,7 @@ class Client:
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
         """Open a stream of events."""
-        with self._http.stream("GET", f"/api/v1{path}", timeout=httpx.Timeout(_TIMEOUT_SECONDS), **options) as response:
+        with self._http.stream("GET", f"/api/v1{path}", **options) as response:
             if response.is_error:
                 response.read()
                 raise _refusal(response)
@@ -71,25 +70,39 @@ def _server(home: Path | None) -> Server:
             raise ConfigurationError("KUMO_URL is set but KUMO_TOKEN is not. Make one with: kumo token create")
         return Server(url=url.rstrip("/"), token=token)
     settings = load_settings(home=home)
-    try:
-        known = json.loads((settings.home / SERVER_FILE).read_text())
-    except FileNotFoundError:
+    running = running_server(settings.home)
+    if running is None:
         raise Unavailable(
             f"No Kumo is running on {settings.home}. Start it with: kumo serve. Or set KUMO_URL and KUMO_TOKEN."
-        ) from None
-    return Server(url=known["url"], token=token or _local_token(settings.home))
+        )
+    return Server(url=running.url, token=token or _local_token(running.url, settings.home))
 
 
-def _local_token(home: Path) -> str:
-    """Whoever can read the data directory may use it: a token of its own, made once, in a file for its owner alone."""
+def _local_token(url: str, home: Path) -> str:
+    """Whoever can read the data directory may use it: a token of its own, in a file for its owner alone.
+
+    Made at the first need, and again once it does not open the server any more: somebody may have revoked it.
+    """
     file = home / "cli-token"
-    if file.is_file():
-        return file.read_text().strip()
+    if file.is_file() and _opens(url, kept := file.read_text("utf-8").strip()):
+        return kept
     secret = asyncio.run(_issue_local_token(home))
-    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+    # Renamed, not written in place: two commands at once each see a whole token.
+    written = home / f"cli-token.{os.getpid()}"
+    descriptor = os.open(written, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
         handle.write(secret)
+    written.replace(file)
     return secret
+
+
+def _opens(url: str, token: str) -> bool:
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        answer = httpx.get(f"{url}/api/v1/auth/me", headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    except httpx.TransportError:
+        return True  # whatever is wrong, it is not the token
+    return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
 async def _issue_local_token(home: Path) -> str:
@@ -113,6 +126,7 @@ async def _issue_local_token(home: Path) -> str:
 
 def _refusal(response: httpx.Response) -> KumoError:
     try:
-        return Forbidden(response.json()["error"]["message"])
-    except (ValueError, KeyError):
+        sentence = str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
         return Unavailable(f"{response.url} answered {response.status_code}, which is not Kumo's way.")
+    return Unavailable(sentence) if response.is_server_error else Forbidden(sentence)

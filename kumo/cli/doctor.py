@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import typer
 
 from kumo.cli.options import AsJson, Home
-from kumo.cli.server import SERVER_FILE
+from kumo.cli.server import RunningServer, running_server
 from kumo.errors import KumoError
 from kumo.settings import Settings, load_settings
 
@@ -102,13 +102,22 @@ def _database(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    if (settings.home / SERVER_FILE).exists():
-        known = json.loads((settings.home / SERVER_FILE).read_text())
-        return Finding(name="server", ok=True, found=f"runs at {known['url']} (process {known['pid']})")
+    known = running_server(settings.home)
+    if known is not None and _answers(known):
+        return Finding(name="server", ok=True, found=f"runs at {known.url} (process {known.pid})")
     with socket.socket() as probe:
         taken = probe.connect_ex((settings.host, settings.port)) == 0
     found = f"{settings.port} is {'taken by another program' if taken else 'free'}"
     return Finding(name="port", ok=not taken, found=found, advice="Choose another with --port.")
+
+
+def _answers(server: RunningServer) -> bool:
+    import httpx  # noqa: PLC0415
+
+    try:
+        return httpx.get(f"{server.url}/api/v1/health", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _web_ui() -> Finding:

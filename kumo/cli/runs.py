@@ -13,10 +13,11 @@ import typer
 
 from kumo.cli.client import Client, connect
 from kumo.cli.options import AsJson, Home
-from kumo.errors import InvalidInput
+from kumo.errors import InvalidInput, Unavailable
 
 _POLL_SECONDS = 0.3
 _RECONNECT_SECONDS = 1.0
+_SILENCE_SECONDS = 60.0  # longer than a restart takes
 _FINAL = frozenset({"succeeded", "failed", "timed_out", "stopped", "lost", "skipped"})
 
 _task = typer.Typer(help="Tasks.", no_args_is_help=True)
@@ -95,9 +96,12 @@ def logs(
         if follow:
             _print_log(client, run_id)
             return
-        with client.stream(f"/runs/{run_id}/log/download") as response:
-            for chunk in response.iter_raw():
-                sys.stdout.buffer.write(chunk)
+        try:
+            with client.stream(f"/runs/{run_id}/log/download") as response:
+                for chunk in response.iter_raw():
+                    sys.stdout.buffer.write(chunk)
+        except httpx.TransportError as error:
+            raise Unavailable(f"Kumo does not answer: {error}.") from None
         sys.stdout.buffer.flush()
 
 
@@ -133,19 +137,27 @@ def _all(client: Client, path: str, **query: Any) -> Iterator[dict[str, Any]]:
 
 
 def _wait(client: Client, run_id: int) -> dict[str, Any]:
+    """The run once it has ended. A server that is being restarted is waited for: the run goes on meanwhile."""
+    answered_at = time.monotonic()
     while True:
-        seen: dict[str, Any] = client.call("GET", f"/runs/{run_id}")
-        if seen["state"] in _FINAL:
-            return seen
+        try:
+            seen: dict[str, Any] = client.call("GET", f"/runs/{run_id}")
+            answered_at = time.monotonic()
+            if seen["state"] in _FINAL:
+                return seen
+        except Unavailable:
+            if time.monotonic() - answered_at > _SILENCE_SECONDS:
+                raise
         time.sleep(_POLL_SECONDS)
 
 
 def _print_log(client: Client, run_id: int) -> None:
     """Print the log until the run ends; a broken connection is taken up where it broke."""
-    offset = 0
+    offset, lost_at = 0, None
     while True:
         try:
             with client.stream(f"/runs/{run_id}/log/stream", headers={"Last-Event-ID": str(offset)}) as response:
+                lost_at = None
                 for event, event_id, data in _events(response.iter_lines()):
                     if event == "end":
                         return
@@ -153,8 +165,11 @@ def _print_log(client: Client, run_id: int) -> None:
                         sys.stdout.write(json.loads(data)["text"])
                         sys.stdout.flush()
                         offset = int(event_id)
-        except httpx.TransportError:
-            time.sleep(_RECONNECT_SECONDS)
+        except (httpx.TransportError, Unavailable) as error:
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > _SILENCE_SECONDS:
+                raise Unavailable(f"Kumo does not answer any more: {error}. The run may still go on.") from None
+        time.sleep(_RECONNECT_SECONDS)
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +103,9 @@ def _address(settings: Settings, listening: socket.socket) -> str:
 
 
 def _on_ready(settings: Settings, address: str, setup_token: str | None) -> None:
-    (settings.home / SERVER_FILE).write_text(json.dumps({"url": address, "pid": os.getpid()}))
+    written = settings.home / f"{SERVER_FILE}.new"
+    written.write_text(json.dumps({"url": address, "pid": os.getpid()}))
+    written.replace(settings.home / SERVER_FILE)
     if setup_token is None:
         print(f"Kumo is ready at {address}", flush=True)
     else:
@@ -110,9 +113,25 @@ def _on_ready(settings: Settings, address: str, setup_token: str | None) -> None
 
 
 def _forget_server(settings: Settings) -> None:
-    file = settings.home / SERVER_FILE
-    if file.is_file() and json.loads(file.read_text()).get("pid") == os.getpid():
-        file.unlink()
+    running = running_server(settings.home)
+    if running is not None and running.pid == os.getpid():
+        (settings.home / SERVER_FILE).unlink()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningServer:
+    """Where a server listens, by its own word; one that was killed could not take it back."""
+
+    url: str
+    pid: int
+
+
+def running_server(home: Path) -> RunningServer | None:
+    """What the server that works on this directory has said; None where none does."""
+    try:
+        return RunningServer(**json.loads((home / SERVER_FILE).read_text("utf-8")))
+    except FileNotFoundError:
+        return None
 
 
 @_db.command("upgrade")

@@ -43,9 +43,10 @@ def upgrade(settings: Settings) -> str | None:
             _back_up(settings.home, found)
         with engine.connect() as connection:
             _run_migrations(connection)
-        return found or "nothing"
     except DBAPIError as error:
-        raise ConfigurationError(f"The database cannot be used: {error.orig}") from error
+        raise _unusable(error) from error
+    else:
+        return found or "nothing"
     finally:
         engine.dispose()
 
@@ -56,10 +57,12 @@ def newest_revision() -> str:
 
 
 def current_revision(settings: Settings) -> str | None:
-    """The revision that the database is in; None for an empty one."""
+    """The revision that the database is in; None for an empty one. `ConfigurationError` when it does not answer."""
     engine = create_engine(sync_url(settings))
     try:
         return _revision_of(engine)
+    except DBAPIError as error:
+        raise _unusable(error) from error
     finally:
         engine.dispose()
 
@@ -67,6 +70,11 @@ def current_revision(settings: Settings) -> str | None:
 def sync_url(settings: Settings) -> str:
     """The database's address for a driver that blocks."""
     return database_url(settings).replace("+direct", "")
+
+
+def _unusable(error: DBAPIError) -> ConfigurationError:
+    reason = " ".join(str(error.orig).split()).rstrip(".")
+    return ConfigurationError(f"The database cannot be used: {reason}.")
 
 
 def _revision_of(engine: Engine) -> str | None:
