@@ -1,0 +1,30 @@
+"""One figure of the report, and how it is printed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What was measured, beside what it must reach."""
+
+    what: str
+    found: str
+    must: str
+    reached: bool
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which so many percent lie."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def show(figures: Sequence[Figure]) -> str:
+    """The report as a table in Markdown."""
+    lines = ["| What | Measured | Must reach | |", "| --- | --- | --- | --- |"]
+    for figure in figures:
+        lines.append(f"| {figure.what} | {figure.found} | {figure.must} | {'yes' if figure.reached else '**no**'} |")
+    return "\n".join(lines)
