@@ -59,13 +59,12 @@ def _file_handler(folder: Path) -> logging.Handler:
 def _console_renderer(settings: Settings) -> Any:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
 def _formatter(renderer: Any) -> logging.Formatter:
-    exceptions = [structlog.processors.format_exc_info] if isinstance(renderer, structlog.processors.JSONRenderer) else []
+    as_json = isinstance(renderer, structlog.processors.JSONRenderer)
+    exceptions = [structlog.processors.format_exc_info] if as_json else []
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],

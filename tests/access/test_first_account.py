@@ -14,7 +14,7 @@ from kumo.access.permissions import Role
 from kumo.clock import utc_now
 from kumo.db.session import Database
 from kumo.errors import Conflict, KumoError
-from tests.conftest import PASSWORD
+from tests.server import PASSWORD
 
 
 @pytest.fixture

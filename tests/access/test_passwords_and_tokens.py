@@ -11,7 +11,7 @@ from kumo.access.models import ApiToken, User
 from kumo.access.passwords import hash_password, password_matches
 from kumo.clock import utc_now
 from kumo.db.session import Database
-from tests.conftest import PASSWORD
+from tests.server import PASSWORD
 
 NEW = "an even better one"
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from kumo.access.models import LoginSession, User
 from kumo.db.session import Database
-from tests.conftest import PASSWORD
+from tests.server import PASSWORD
 
 
 async def test_signing_in_gives_two_cookies_and_says_who_one_is(stranger: httpx.AsyncClient, ada: User) -> None:

@@ -9,8 +9,8 @@ from kumo.access import throttle
 from kumo.access.models import User
 from kumo.access.throttle import LoginThrottle
 from kumo.errors import RateLimited
-from tests.conftest import PASSWORD
 from tests.fakes import ManualClock
+from tests.server import PASSWORD
 
 
 def test_each_failure_past_the_fifth_doubles_the_wait_up_to_five_minutes(clock: ManualClock) -> None:

@@ -59,7 +59,7 @@ async def test_a_new_environment_is_built_and_used(
     assert (await environment(database, environment_id)).active_build_id == build.id
     assert build.packages == [{"name": "snow", "version": "1.0"}, {"name": "water", "version": "1.0"}]
     tool = service.bin_directory(build, build_settings) / "snow-tool"
-    assert subprocess.run([tool], capture_output=True, text=True, check=True).stdout == "snow 1.0\n"  # noqa: ASYNC221
+    assert subprocess.run([tool], capture_output=True, text=True, check=True).stdout == "snow 1.0\n"
     log = build_log_path(build_settings.home, build.id).read_bytes()
     assert log.startswith(b"Ready: 2 packages on Python ")
     assert build.log_bytes == len(log)

@@ -110,7 +110,7 @@ async def test_a_lock_of_uv_is_used_as_it_is(workbench: Workbench, package_index
     project = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.8"\ndependencies = ["water"]\n'
     (tmp_path / "pyproject.toml").write_text(project)
     command = [workbench.assembler.uv._binary, "lock", "--quiet", "--python", sys.executable]
-    subprocess.run(  # noqa: ASYNC221 - nothing else waits for the loop
+    subprocess.run(
         command, cwd=tmp_path, check=True, env=os.environ | {"UV_DEFAULT_INDEX": package_index.url, "UV_NO_CACHE": "1"}
     )
     package_index.add_wheel("water", "3.0")
@@ -229,7 +229,7 @@ async def test_a_cancelled_build_leaves_neither_processes_nor_directories(
 async def test_a_full_disk_is_named_as_such(index_settings: Settings, interpreters: Interpreters) -> None:
     small = index_settings.home / "small"
     small.mkdir()
-    mounted = subprocess.run(  # noqa: ASYNC221 - nothing else waits for the loop
+    mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True, check=False
     )
     if mounted.returncode != 0:
@@ -242,7 +242,7 @@ async def test_a_full_disk_is_named_as_such(index_settings: Settings, interprete
             await workbench.build("water")
         assert list((small / "builds").glob("[!.]*")) == []
     finally:
-        subprocess.run(["umount", small], check=True)  # noqa: ASYNC221 - likewise
+        subprocess.run(["umount", small], check=True)
 
 
 # --- the environment of the tools, and the log -----------------------------------------------------------------------

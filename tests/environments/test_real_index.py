@@ -16,4 +16,4 @@ async def test_a_package_of_the_public_index_is_built_and_works(settings: Settin
     assert {"rich", "pygments"} <= names
     python = workbench.store.directory(built.ready.lock_hash) / "bin" / "python"
     command = [str(python), "-c", "import rich; print(rich.__name__)"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "rich\n"  # noqa: ASYNC221
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "rich\n"

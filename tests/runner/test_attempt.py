@@ -24,11 +24,11 @@ from tests.runner.conftest import Attempts
 
 def processes_with(word: str) -> list[psutil.Process]:
     """Every living process that has the word among its arguments."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        if process.info["status"] != psutil.STATUS_ZOMBIE and word in (process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and word in (process.info["cmdline"] or [])
+    ]
 
 
 async def test_the_exit_code_and_every_byte_of_both_streams_are_kept(attempts: Attempts) -> None:
@@ -226,7 +226,12 @@ async def test_a_killed_runner_leaves_a_marker_that_nobody_holds(attempts: Attem
 
 
 async def test_peaks_and_cpu_time_are_those_of_the_tree(attempts: Attempts) -> None:
-    eat = "import time\nblock = b'x' * 150_000_000\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    eat = (
+        "import time\n"
+        "block = b'x' * 150_000_000\n"
+        "end = time.process_time() + 0.5\n"
+        "while time.process_time() < end: pass"
+    )
     result, _log = await attempts.run(sys.executable, "-c", eat)
     assert result.peak_memory_bytes > 150_000_000
     assert 0.5 <= result.cpu_seconds < 2

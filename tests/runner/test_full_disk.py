@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ async def test_output_that_does_not_fit_is_dropped_and_counted_and_the_script_go
     attempts: Attempts, small_disk: Path
 ) -> None:
     spec = attempts.spec("sh", "-c", "head -c 5000000 /dev/zero; exit 7")
-    spec = type(spec)(**{name: getattr(spec, name) for name in spec.__slots__} | {"directory": str(attempt_directory(small_disk, 1, 1))})
+    spec = dataclasses.replace(spec, directory=str(attempt_directory(small_disk, 1, 1)))
     await attempts.begin(spec)
     directory = Path(spec.directory)
     # The result does not fit either: it is stored as soon as there is room again.
