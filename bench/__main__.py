@@ -6,10 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import throughput
+from bench import builds, idle, logs, throughput
 from bench.figures import Figure, show
 
-_PARTS = {"throughput": throughput.measure}
+_PARTS = {
+    "throughput": throughput.measure,
+    "logs": logs.measure,
+    "builds": builds.measure,
+    "idle": idle.measure,
+}
 
 
 def main() -> None:

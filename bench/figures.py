@@ -25,6 +25,8 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def show(figures: Sequence[Figure]) -> str:
     """The report as a table in Markdown."""
     lines = ["| What | Measured | Must reach | |", "| --- | --- | --- | --- |"]
-    for figure in figures:
-        lines.append(f"| {figure.what} | {figure.found} | {figure.must} | {'yes' if figure.reached else '**no**'} |")
+    lines += [
+        f"| {figure.what} | {figure.found} | {figure.must} | {'yes' if figure.reached else '**no**'} |"
+        for figure in figures
+    ]
     return "\n".join(lines)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 
 
-def spawns_per_second(arguments: Sequence[str], count: int) -> float:
+def spawns_per_second(arguments: tuple[str, ...], count: int) -> float:
     """Start a program and wait for its end, one after the other, and nothing else."""
     environment = {"PATH": os.environ["PATH"]}
     began = time.perf_counter()
