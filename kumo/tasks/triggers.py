@@ -7,11 +7,12 @@ real time. cronsim keeps the rules for cron.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -52,11 +53,23 @@ class Cron:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """The first due moment strictly after `moment`; None when the expression has no more."""
-        try:
-            following = next(CronSim(plain_expression(self.expression), moment.astimezone(zone(self.timezone))))
-        except StopIteration:
-            return None
-        return following.astimezone(UTC)
+        return next(self.moments_after(moment), None)
+
+    def moments_after(self, moment: datetime) -> Iterator[datetime]:
+        """All due moments strictly after `moment`; much cheaper than asking for the next of each."""
+        expression = plain_expression(self.expression)
+        here = zone(self.timezone)
+        local = moment.astimezone(here)
+        found: Iterator[datetime] = CronSim(expression, local)
+        if _has_fixed_times(expression):
+            found = (_that_exists(naive, here) for naive in CronSim(expression, local.replace(tzinfo=None)))
+        latest = moment
+        for each in found:
+            following = each.astimezone(UTC)
+            # Several times in one gap are one moment, and one in a repeated hour lies before most of that hour.
+            if following > latest:
+                latest = following
+                yield following
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,21 +147,16 @@ def due_moments(trigger: Trigger, after: datetime, count: int) -> list[datetime]
 def due_between(trigger: Trigger, first: datetime, until: datetime, most: int) -> tuple[list[datetime], int]:
     """The last `most` due moments in [first, until], and how many came before those.
 
-    `first` is due itself. A gap of a year in a trigger of every second is counted by stepping, so its cost is bounded
-    by counting intervals in one division.
+    `first` is due itself. Intervals are counted by one division; crons by stepping, some 10 microseconds each.
     """
     if isinstance(trigger, Interval):
         return _interval_between(trigger, first, until, most)
-    moments: list[datetime] = []
-    dropped = 0
-    moment: datetime | None = first
-    while moment is not None and moment <= until:
-        moments.append(moment)
-        if len(moments) > most:
-            moments.pop(0)
-            dropped += 1
-        moment = trigger.next_after(moment)
-    return moments, dropped
+    latest: deque[datetime] = deque(maxlen=most)
+    count = 0
+    for moment in takewhile(lambda moment: moment <= until, chain([first], _moments(trigger, first))):
+        latest.append(moment)
+        count += 1
+    return list(latest), count - len(latest)
 
 
 def plain_expression(expression: str) -> str:
@@ -175,7 +183,25 @@ def _zone_names() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def _has_fixed_times(expression: str) -> bool:
+    """Whether daylight saving time shall not move or double it: no star where the minute or the hour begins."""
+    minute, hour = expression.split()[-5:-3]
+    return not minute.startswith("*") and not hour.startswith("*")
+
+
+def _that_exists(naive: datetime, here: ZoneInfo) -> datetime:
+    """A local time as a moment: of a repeated one the first, of a skipped one the first minute after the gap."""
+    moment = naive.replace(tzinfo=here, fold=0)
+    while moment != moment.astimezone(UTC).astimezone(here):
+        naive = naive.replace(second=0) + timedelta(minutes=1)
+        moment = naive.replace(tzinfo=here)
+    return moment
+
+
 def _moments(trigger: Trigger, after: datetime) -> Iterator[datetime]:
+    if isinstance(trigger, Cron):
+        yield from trigger.moments_after(after)
+        return
     moment = trigger.next_after(after)
     while moment is not None:
         yield moment

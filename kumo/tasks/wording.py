@@ -124,6 +124,9 @@ def _weekdays_zh(field: str) -> str:
     words = []
     for part in field.split(","):
         day, _hash, ordinal = part.partition("#")
+        if part.endswith("l") and part[:-1].isdigit():
+            words.append(f"当月最后一个{_WEEKDAYS_ZH[int(part[:-1])]}")
+            continue
         first, dash, last = day.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
             words.append(f"星期 {part}")
