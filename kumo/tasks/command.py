@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from kumo.errors import InvalidInput
 
-_SHELL_WORDS = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
+_OPERATOR = re.compile(r"[0-9]*[|&;<>]+[0-9]*")
 
 
 def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
@@ -23,15 +25,11 @@ def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
         return ("/bin/sh", "-c", command)
     try:
         arguments = tuple(shlex.split(command))
-        # The plain lexer keeps quotes, so a quoted "|" is not taken for an operator.
-        words = shlex.shlex(command, posix=False, punctuation_chars=True)
-        words.whitespace_split = True
-        operator = next((word for word in words if word in _SHELL_WORDS), None)
     except ValueError as error:
         raise InvalidInput.at("command", f"The command cannot be split into words: {error}.") from None
-    if operator is not None:
+    if operator := _OPERATOR.search(_QUOTED.sub("_", command)):
         raise InvalidInput.at(
-            "command", f"The command uses {operator!r}, which needs a shell. Turn on `shell`, or quote it."
+            "command", f"The command uses {operator[0]!r}, which needs a shell. Turn on `shell`, or quote it."
         )
     if not arguments or not arguments[0]:
         raise InvalidInput.at("command", "The command is empty. Write what is to be run, as: python main.py")
