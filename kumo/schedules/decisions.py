@@ -38,7 +38,7 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be done with all moments that have come since the last look; `missed` were left out of `due`."""
+    """What is to be done with all moments that have come since the last look; `missed_before` are not in `due`."""
 
     due: list[Due]
     missed_before: int
@@ -48,15 +48,16 @@ def plan(moments: Sequence[datetime], left_out: int, *, catch_up: CatchUp, windo
     """Decide which of the moments that have come are run.
 
     `moments` are the latest, in order; `left_out` earlier ones were not even listed. A punctual moment always runs.
-    Of the late ones `latest` runs the last and `all` runs each, unless it lies before the window; where a punctual
-    one runs, `latest` needs no late one.
+    Of the late ones `latest` runs the last and `all` runs each, up to a hundred in all, unless it lies before the
+    window; where a punctual one runs, `latest` needs no late one. What is not run lies before what is.
     """
     late = [moment for moment in moments if now - moment > PUNCTUAL]
     punctual = [moment for moment in moments if now - moment <= PUNCTUAL]
     caught_up: set[datetime] = set()
     in_window = [moment for moment in late if now - moment <= window]
     if catch_up is CatchUp.ALL:
-        caught_up = set(in_window)
+        room = max(0, MOST_CAUGHT_UP - len(punctual))
+        caught_up = set(in_window[-room:] if room else [])
     elif catch_up is CatchUp.LATEST and in_window and not punctual:
         caught_up = {in_window[-1]}
     due = [Due(at=moment, run=moment in caught_up) for moment in late]
