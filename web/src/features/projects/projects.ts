@@ -41,11 +41,13 @@ export function treeQuery(id: number) {
 
 export function fileQuery(id: number, path: string) {
   return queryOptions({
-    queryKey: detailKey('projects', id, 'file', path),
+    // Not below the project's own key, which each change of the project makes stale: text that is being edited must not
+    // be replaced behind the person's back.
+    queryKey: ['project-file', id, path] as const,
     queryFn: ({ signal }) => unwrap(api.GET('/projects/{project_id}/files/{path}', { params: { path: { project_id: id, path } }, signal })) as Promise<ProjectFile>,
-    // An editor that is open must not be given other text behind the person's back.
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
+    refetchOnReconnect: false,
   })
 }
 
