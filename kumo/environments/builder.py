@@ -34,7 +34,7 @@ from kumo.settings import Settings
 log = structlog.get_logger(__name__)
 
 _BUILDS_AT_ONCE = 2
-_ROUND_SECONDS = 2.0
+_ROUND_SECONDS = 10.0  # changes wake it; this is for what was missed
 _DEFECT = "Something went wrong inside Kumo while this was built. The server's log says more."
 
 

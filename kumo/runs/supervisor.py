@@ -28,7 +28,7 @@ from kumo.runs.models import Attempt, Run
 from kumo.runs.observation import Observation, observe
 from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
 from kumo.runs.service import move_run
-from kumo.runs.states import ACTIVE, RunState, reason_after, state_after
+from kumo.runs.states import ACTIVE, OPEN, RunState, reason_after, state_after
 from kumo.runs.tally import Ended, note_ends
 from kumo.settings import Settings
 from kumo.workers.dispatch import Dispatcher
@@ -40,6 +40,7 @@ _FULL_ROUND_SECONDS = 1.0
 _RELAUNCH_SECONDS = 10.0
 _LARGEST_BATCH = 500
 _NO_LIMIT = 1 << 31
+_GATHER_SECONDS = 0.005
 _LOCAL = "local"
 
 # Tables, not classes: many rows in one statement, without the unit of work looking at each.
@@ -151,7 +152,9 @@ class Supervisor:
                     full_at = monotonic() + _FULL_ROUND_SECONDS
                 builds_changed = any(change.kind == "build" for change in changes)
                 moved = await self.step(self._clock(), full=full, builds_changed=builds_changed)
-                # Where something moved, more may be possible now.
+                if moved:
+                    # More is likely to come, and ten runs cost one round little more than one run.
+                    await asyncio.sleep(_GATHER_SECONDS)
                 changes = await subscription.wait(0.0 if moved else max(0.0, full_at - monotonic()))
 
     async def step(self, now: datetime, *, full: bool = True, builds_changed: bool = False) -> int:
@@ -162,6 +165,8 @@ class Supervisor:
         3. Store ends and starts, and claim queued runs while there are places, in one transaction.
         4. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
         """
+        if not await self._anything_open():
+            return 0
         observations, active = await self._observe(full=full)
         ended = sum(map(_is_end, observations))
         candidates = await self._candidates(look_at_all=full or builds_changed, ending=ended)
@@ -175,6 +180,11 @@ class Supervisor:
         for launch in launches:
             await self._launch(launch, now)
         return moved + len(launches)
+
+    async def _anything_open(self) -> bool:
+        """The one question of an idle second."""
+        async with self._database.read() as session:
+            return await session.scalar(select(Run.id).where(Run.state.in_(OPEN)).limit(1)) is not None
 
     async def _observe(self, *, full: bool) -> tuple[list[Observation], Sequence[Run]]:
         spoken_of = {event.run_id: event.attempt for event in self._dispatcher.take_events()}
