@@ -1,2 +1,2 @@
 // What other features may use of tasks; everything else in this folder is its own.
-export {}
+export { runTask, type Task } from './taskApi'

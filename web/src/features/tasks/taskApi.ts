@@ -1,0 +1,31 @@
+import { api, unwrap, type components } from '@/api'
+
+type Schemas = components['schemas']
+export type Task = Schemas['TaskOut']
+export type Trigger = Schemas['TriggerOut']
+export type TriggerWish = Schemas['TriggerIn']
+export type TaskFields = Schemas['TaskCreate']
+export type Slot = Schemas['SlotOut']
+export type Preview = Schemas['Preview']
+
+const path = (task_id: number) => ({ params: { path: { task_id } } })
+
+export const loadTask = (id: number, signal?: AbortSignal): Promise<Task> => unwrap(api.GET('/tasks/{task_id}', { ...path(id), signal }))
+export const runTask = (id: number) => unwrap(api.POST('/tasks/{task_id}/run', { ...path(id), body: {} }))
+export const pauseTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/pause', path(id)))
+export const resumeTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/resume', path(id)))
+export const createTask = (fields: TaskFields): Promise<Task> => unwrap(api.POST('/tasks', { body: fields }))
+
+/** Change a task as it was when `version` was seen; a conflict when somebody else changed it since. */
+export function changeTask(id: number, version: number, fields: TaskFields): Promise<Task> {
+  return unwrap(api.PATCH('/tasks/{task_id}', { params: { path: { task_id: id }, header: { 'If-Match': version } }, body: fields }))
+}
+
+export async function deleteTask(id: number): Promise<void> {
+  await api.DELETE('/tasks/{task_id}', path(id))
+}
+
+export function previewTrigger(trigger: TriggerWish, language: string, signal?: AbortSignal): Promise<Preview> {
+  const query = { language: language === 'zh-CN' ? ('zh-CN' as const) : ('en' as const) }
+  return unwrap(api.POST('/triggers/preview', { params: { query }, body: { trigger, count: 5 }, signal }))
+}

@@ -1,0 +1,39 @@
+import { useI18n } from 'vue-i18n'
+
+import { splitSeconds, type Unit } from './durationUnits'
+import type { Task, Trigger } from './taskApi'
+
+/** The words for a task's settings. */
+export function useTaskWords() {
+  const { t, n } = useI18n()
+  const units: Record<Unit, (count: string) => string> = {
+    seconds: (count) => t('tasks.every.seconds', { n: count }),
+    minutes: (count) => t('tasks.every.minutes', { n: count }),
+    hours: (count) => t('tasks.every.hours', { n: count }),
+    days: (count) => t('tasks.every.days', { n: count }),
+  }
+  const overlaps: Record<Task['overlap'], () => string> = {
+    skip: () => t('tasks.overlap.skip'),
+    queue: () => t('tasks.overlap.queue'),
+    allow: () => t('tasks.overlap.allow'),
+  }
+  const catchUps: Record<Task['catch_up'], () => string> = {
+    skip: () => t('tasks.catchUp.skip'),
+    latest: () => t('tasks.catchUp.latest'),
+    all: () => t('tasks.catchUp.all'),
+  }
+
+  /** A trigger in a few signs, for lists; its page says it in a sentence. */
+  function shortTrigger(trigger: Trigger): string {
+    if (trigger.type === 'cron') return trigger.expression ?? ''
+    if (trigger.type === 'date') return t('tasks.once')
+    const { amount, unit } = splitSeconds(trigger.seconds ?? null)
+    return units[unit](n(amount ?? 0))
+  }
+
+  return {
+    shortTrigger,
+    overlapWord: (overlap: Task['overlap']) => overlaps[overlap](),
+    catchUpWord: (catchUp: Task['catch_up']) => catchUps[catchUp](),
+  }
+}
