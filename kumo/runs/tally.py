@@ -55,7 +55,8 @@ async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
         rows,
     )
     newest = {end.task_id: end for end in sorted(ends, key=lambda end: end.run_id)}
-    for end in newest.values():
+    # In the order of the tasks' ids, in which the scheduler locks them too.
+    for _, end in sorted(newest.items()):
         # Only of the task's newest run: an older one that ends later does not change the last result.
         await session.execute(
             update(Task)

@@ -51,27 +51,23 @@ class Scheduler:
             if await session.scalar(select(TriggerRow.id).where(TriggerRow.next_due_at <= now).limit(1)) is None:
                 return 0
         async with self._database.write() as session:
-            rows = await session.execute(
-                select(TriggerRow, Task)
-                .join(Task, Task.id == TriggerRow.task_id)
-                .where(TriggerRow.next_due_at <= now)
-                .order_by(TriggerRow.next_due_at, Task.priority.desc(), TriggerRow.id)
-                .limit(_BATCH)
-                .with_for_update(of=TriggerRow)
-            )
-            due = rows.all()
+            due = await _due_triggers(session, now)
+            handled = await _handled(session, due, now)
             for trigger, task in due:
-                await self._handle(session, trigger, task, now)
+                await self._handle(session, trigger, task, handled, now)
         return len(due)
 
-    async def _handle(self, session: AsyncSession, row: TriggerRow, task: Task, now: datetime) -> None:
+    async def _handle(
+        self, session: AsyncSession, row: TriggerRow, task: Task, handled: set[tuple[int, datetime]], now: datetime
+    ) -> None:
         """Give every moment of one trigger up to now its slot, and move the trigger on."""
         trigger = from_settings(row.type, row.settings)
         assert row.next_due_at is not None
         if task.active:
-            moments, left_out = due_between(trigger, row.next_due_at, now, MOST_CAUGHT_UP)
+            # One more than can run, so that a gap that is too long has a moment to be told by.
+            moments, left_out = due_between(trigger, row.next_due_at, now, MOST_CAUGHT_UP + 1)
             decided = plan(
-                moments,
+                [moment for moment in moments if (row.id, moment) not in handled],
                 left_out,
                 catch_up=CatchUp(task.catch_up),
                 window=timedelta(seconds=task.catch_up_window_seconds),
@@ -82,20 +78,15 @@ class Scheduler:
         row.next_due_at = trigger.next_after(now)
 
     async def _fill(self, session: AsyncSession, row: TriggerRow, task: Task, decided: Plan, now: datetime) -> None:
-        first_missed = row.next_due_at
-        missed = decided.missed_before
         for due in decided.due:
-            if not due.run:
-                missed += 1
-                continue
-            await self._run_or_skip(session, row, task, due, now)
+            if due.run:
+                await self._run_or_skip(session, row, task, due, now)
+        missed = [due.at for due in decided.due if not due.run]
         if missed:
-            missed_moments = [due.at for due in decided.due if not due.run]
-            last = missed_moments[-1] if missed_moments else decided.due[0].at
-            first = first_missed if decided.missed_before else missed_moments[0]
-            assert first is not None
-            session.add(_slot(row, last, now, first_due_at=first, count=missed, reason=Skip.MISSED))
-            log.warning("slots were missed", task_id=task.id, trigger_id=row.id, count=missed)
+            first = row.next_due_at if decided.missed_before else missed[0]
+            count = decided.missed_before + len(missed)
+            session.add(_slot(row, missed[-1], now, first_due_at=first, count=count, reason=Skip.MISSED))
+            log.warning("slots were missed", task_id=task.id, trigger_id=row.id, count=count)
 
     async def _run_or_skip(self, session: AsyncSession, row: TriggerRow, task: Task, due: Due, now: datetime) -> None:
         if task.overlap == "skip" and await count_open(session, task.id) >= task.max_parallel:
@@ -116,6 +107,50 @@ class Scheduler:
             return _LONGEST_SLEEP.total_seconds()
         left: timedelta = next_due_at - self._clock()
         return min(max(left, timedelta(0)), _LONGEST_SLEEP).total_seconds()
+
+
+async def _due_triggers(session: AsyncSession, now: datetime) -> list[tuple[TriggerRow, Task]]:
+    """One batch of triggers that are due, with their tasks, the longest due first.
+
+    On PostgreSQL tasks are locked before triggers, and in the order of their ids: whoever changes a task does likewise,
+    and would else wait for us while we wait for them.
+    """
+    found = await session.execute(
+        select(TriggerRow.id, TriggerRow.task_id)
+        .join(Task, Task.id == TriggerRow.task_id)
+        .where(TriggerRow.next_due_at <= now)
+        .order_by(TriggerRow.next_due_at, Task.priority.desc(), TriggerRow.id)
+        .limit(_BATCH)
+    )
+    task_of = dict(found.all())
+    tasks = await session.scalars(
+        select(Task).where(Task.id.in_(set(task_of.values()))).order_by(Task.id).with_for_update(key_share=True)
+    )
+    task_by_id = {task.id: task for task in tasks}
+    triggers = await session.scalars(
+        select(TriggerRow).where(TriggerRow.id.in_(task_of), TriggerRow.next_due_at <= now).with_for_update()
+    )
+    trigger_by_id = {trigger.id: trigger for trigger in triggers}
+    return [
+        (trigger_by_id[trigger_id], task_by_id[task_id])
+        for trigger_id, task_id in task_of.items()
+        if trigger_id in trigger_by_id
+    ]
+
+
+async def _handled(
+    session: AsyncSession, due: list[tuple[TriggerRow, Task]], now: datetime
+) -> set[tuple[int, datetime]]:
+    """Moments that have their slot already: the clock was set back, and the trigger changed or resumed after that."""
+    if not due:
+        return set()
+    earliest = min(trigger.next_due_at for trigger, _ in due if trigger.next_due_at is not None)
+    rows = await session.execute(
+        select(Slot.trigger_id, Slot.due_at).where(
+            Slot.trigger_id.in_([trigger.id for trigger, _ in due]), Slot.due_at >= earliest, Slot.due_at <= now
+        )
+    )
+    return {(trigger_id, due_at) for trigger_id, due_at in rows}
 
 
 def _slot(  # noqa: PLR0913 - the ledger's columns

@@ -108,7 +108,7 @@ async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, 
     await _flush_name(session, definition.name)
     if triggers is not None:
         await _set_triggers(session, task, triggers, now)
-    elif definition.active and not before.active:
+    if definition.active and not before.active:
         await _arm(session, task.id, now)
     await _count_use(session, before, -1)
     await _count_use(session, definition, +1)
@@ -215,8 +215,6 @@ async def _set_triggers(session: AsyncSession, task: Task, wishes: Sequence[Trig
     for row in have.values():
         await session.delete(row)
     await session.flush()
-    if task.active:
-        await _arm(session, task.id, now)
 
 
 async def _arm(session: AsyncSession, task_id: int, now: datetime) -> None:
