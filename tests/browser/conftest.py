@@ -16,7 +16,8 @@ from tests.server import PASSWORD, USERNAME, KumoServer
 WAIT_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is open an event loop runs in this thread, and no other test could start one.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium; `make test` finds or installs one and says where in KUMO_CHROMIUM."""
     path = os.environ.get("KUMO_CHROMIUM") or shutil.which("chromium")
