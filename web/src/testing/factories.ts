@@ -75,3 +75,93 @@ export function makeProject(changes: Partial<Schemas['ProjectOut']> = {}): Schem
     ...changes,
   }
 }
+
+export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunOut'] {
+  return {
+    id: 99,
+    task_id: 7,
+    task_name: 'nightly',
+    project_id: 2,
+    state: 'succeeded',
+    reason: null,
+    cause: { type: 'manual', trigger_id: null, due_at: null, actor: 'mika' },
+    attempt: 1,
+    attempts: [
+      {
+        number: 1,
+        state: 'succeeded',
+        exit_code: 0,
+        started_at: '2026-01-05T12:00:00Z',
+        ended_at: '2026-01-05T12:00:02Z',
+        peak_memory_bytes: 52_428_800,
+        peak_cpu_percent: 97.1,
+        cpu_seconds: 1.9,
+        log_bytes: 10_240,
+        worker: 'local',
+      },
+    ],
+    snapshot_id: 41,
+    environment_id: null,
+    build_id: 17,
+    command: 'python main.py --full',
+    shell: false,
+    priority: 0,
+    timeout_seconds: 3_600,
+    stop_grace_seconds: 10,
+    stop_requested_at: null,
+    queued_at: '2026-01-05T12:00:00Z',
+    started_at: '2026-01-05T12:00:00Z',
+    ended_at: '2026-01-05T12:00:02Z',
+    duration_seconds: 2.1,
+    exit_code: 0,
+    ...changes,
+  }
+}
+
+export function makeTask(changes: Partial<Schemas['TaskOut']> = {}): Schemas['TaskOut'] {
+  return {
+    id: 7,
+    version: 3,
+    name: 'nightly',
+    description: '',
+    project_id: 2,
+    project_name: 'quotes',
+    environment_id: null,
+    tags: ['etl'],
+    command: 'python main.py --full',
+    shell: false,
+    active: true,
+    triggers: [{ id: 11, type: 'cron', expression: '30 2 * * *', timezone: 'Europe/Berlin', seconds: null, start_at: null, end_at: null, at: null }],
+    overlap: 'skip',
+    max_parallel: 1,
+    catch_up: 'latest',
+    catch_up_window_seconds: 3_600,
+    priority: 0,
+    timeout_seconds: 3_600,
+    stop_grace_seconds: 10,
+    next_due_at: '2027-01-06T01:30:00Z',
+    last_run: { id: 99, state: 'succeeded', ended_at: '2026-01-05T12:00:02Z' },
+    created_at: '2026-01-05T12:00:00Z',
+    updated_at: '2026-01-05T12:00:00Z',
+    ...changes,
+  }
+}
+
+export function makeDashboard(changes: Partial<Schemas['Dashboard']> = {}): Schemas['Dashboard'] {
+  return {
+    counts: { projects: 1, environments: 0, tasks: 1, active_tasks: 1 },
+    running: 0,
+    queued: 0,
+    success_rate_7d: 0.9871,
+    days: Array.from({ length: 14 }, (_, day) => ({ date: `2026-01-${String(day + 1).padStart(2, '0')}`, succeeded: day, failed: 1, other: 0 })),
+    recent_runs: [makeRun()],
+    next_due: [{ task_id: 7, task_name: 'nightly', due_at: '2027-01-06T01:30:00Z' }],
+    top_failures: [{ task_id: 7, task_name: 'nightly', count: 3 }],
+    ...changes,
+  }
+}
+
+/** One page, the last, of a list. */
+export function makeList<Item>(...items: Item[]): { items: Item[]; next_cursor: null } {
+  return { items, next_cursor: null }
+}

@@ -3,6 +3,8 @@ import { vi } from 'vitest'
 interface Answer {
   status?: number
   body?: unknown
+  /** Instead of a body in JSON. */
+  text?: string
   headers?: Record<string, string>
 }
 
@@ -18,8 +20,8 @@ export function fakeServer(handlers: Record<string, Handler>): Request[] {
     requests.push(input)
     const path = new URL(input.url).pathname.replace('/api/v1', '')
     const handler = handlers[`${input.method} ${path}`] ?? errorAnswer(404, 'not_found', `There is nothing at ${path}.`)
-    const { status = 200, body, headers } = typeof handler === 'function' ? await handler(input) : handler
-    return new Response(body === undefined ? null : JSON.stringify(body), { status, headers })
+    const { status = 200, body, text, headers } = typeof handler === 'function' ? await handler(input) : handler
+    return new Response(text ?? (body === undefined ? null : JSON.stringify(body)), { status, headers })
   })
   return requests
 }

@@ -1,0 +1,128 @@
+import { flushPromises } from '@vue/test-utils'
+import { describe, expect, it, vi } from 'vitest'
+
+import { makeEnvironment, makeList, makeMe, makeProject, makeRun, makeTask } from '@/testing/factories'
+import { mountPage } from '@/testing/mountPage'
+import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
+import TaskFormPage from './TaskFormPage.vue'
+import TaskListPage from './TaskListPage.vue'
+import TaskPage from './TaskPage.vue'
+
+const PREVIEW = { next: ['2027-01-06T01:30:00.000Z'], description: 'At 2:30 each day', warnings: ['The clocks change on that day.'] }
+
+function serve(more: Record<string, Handler> = {}): Request[] {
+  return fakeServer({
+    'GET /auth/me': { body: makeMe() },
+    'GET /tasks': { body: makeList(makeTask()) },
+    'GET /tasks/7': { body: makeTask() },
+    'GET /tasks/7/runs': { body: makeList(makeRun()) },
+    'GET /tasks/7/slots': {
+      body: makeList({ id: 1, trigger_id: 11, due_at: '2026-01-05T01:30:00Z', first_due_at: '2026-01-01T01:30:00Z', count: 5, outcome: 'skipped', reason: 'missed', run_id: null }),
+    },
+    'GET /timezones': { body: { items: ['Europe/Berlin', 'UTC'] } },
+    'GET /projects': { body: makeList(makeProject()) },
+    'GET /projects/2': { body: makeProject() },
+    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'] } },
+    'GET /environments': { body: makeList(makeEnvironment()) },
+    'POST /triggers/preview': { body: PREVIEW },
+    ...more,
+  })
+}
+
+async function bodyOf(requests: Request[], method: string): Promise<unknown> {
+  const found = requests.findLast((request) => request.method === method && !request.url.includes('/triggers/'))
+  return found ? found.clone().json() : undefined
+}
+
+describe('the list of tasks', () => {
+  it('shows when each is due and how it went last', async () => {
+    serve()
+    const page = await mountPage(TaskListPage)
+    expect(page.text()).toContain('nightly')
+    expect(page.text()).toContain('30 2 * * *')
+    expect(page.text()).toContain('Succeeded')
+  })
+
+  it('pauses a task and runs one now', async () => {
+    const requests = serve({ 'POST /tasks/7/pause': { body: makeTask({ active: false }) }, 'POST /tasks/7/run': { status: 202, body: makeRun() } })
+    const page = await mountPage(TaskListPage)
+    await page.get('[data-testid="task-active"]').trigger('click')
+    await page.get('[data-testid="task-run"]').trigger('click')
+    await flushPromises()
+    const changes = requests.filter((request) => request.method === 'POST').map((request) => new URL(request.url).pathname)
+    expect(changes.sort()).toEqual(['/api/v1/tasks/7/pause', '/api/v1/tasks/7/run'])
+  })
+
+  it('offers the first task', async () => {
+    serve({ 'GET /tasks': { body: makeList() } })
+    expect((await mountPage(TaskListPage)).text()).toContain('No tasks yet')
+  })
+})
+
+describe('the page of a task', () => {
+  it('shows its facts, its triggers in words, and its runs', async () => {
+    serve()
+    const page = await mountPage(TaskPage, { props: { id: 7 } })
+    await vi.waitFor(() => expect(page.text()).toContain('At 2:30 each day'))
+    expect(page.text()).toContain('python main.py --full')
+    expect(page.text()).toContain('#99')
+  })
+
+  it('shows the ledger with reasons', async () => {
+    serve()
+    const page = await mountPage(TaskPage, { props: { id: 7 }, path: '/tasks/7?tab=slots' })
+    expect(page.text()).toContain('Kumo was not running at that time.')
+    expect(page.text()).toContain('5 moments since')
+  })
+})
+
+describe('the form of a task', () => {
+  it('creates one, with the only project chosen and a command that was found in it', async () => {
+    const requests = serve({ 'POST /tasks': { status: 201, body: makeTask() } })
+    const page = await mountPage(TaskFormPage, { path: '/tasks/new' })
+    await page.get('[data-testid="task-name"] input, input[data-testid="task-name"]').setValue('nightly')
+    await flushPromises()
+    await page.get('[data-testid="task-suggestion"]').trigger('click')
+    await page.get('[data-testid="trigger-add"]').trigger('click')
+    await vi.waitFor(() => expect(page.text()).toContain('At 2:30 each day'))
+    expect(page.text()).toContain('The clocks change on that day.')
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    expect(await bodyOf(requests, 'POST')).toMatchObject({
+      name: 'nightly',
+      project_id: 2,
+      command: 'python main.py',
+      environment_id: null,
+      triggers: [{ type: 'cron', expression: '0 2 * * *' }],
+    })
+  })
+
+  it('puts what the server refuses beside its field', async () => {
+    const details = [
+      { field: 'name', message: 'A name is needed.' },
+      { field: 'surprise', message: 'Nobody expects this.' },
+    ]
+    serve({ 'POST /tasks': errorAnswer(422, 'validation_error', 'Not valid.', details) })
+    const page = await mountPage(TaskFormPage, { path: '/tasks/new' })
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    expect(page.text()).toContain('A name is needed.')
+    expect(page.text()).toContain('surprise: Nobody expects this.')
+  })
+
+  it('says while it is written what is wrong with a trigger', async () => {
+    serve({ 'POST /triggers/preview': errorAnswer(422, 'validation_error', 'Not valid.', [{ field: 'trigger.expression', message: 'There is no 61st minute.' }]) })
+    const page = await mountPage(TaskFormPage, { path: '/tasks/new' })
+    await page.get('[data-testid="trigger-add"]').trigger('click')
+    await vi.waitFor(() => expect(page.text()).toContain('There is no 61st minute.'))
+  })
+
+  it('changes only the task that was seen', async () => {
+    const requests = serve({ 'PATCH /tasks/7': errorAnswer(409, 'conflict', 'Task 7 was changed meanwhile, to version 4. Load it again, then change it.') })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    expect(requests.findLast((request) => request.method === 'PATCH')?.headers.get('If-Match')).toBe('3')
+    expect(page.text()).toContain('Somebody else has changed this task meanwhile.')
+  })
+})
