@@ -31,7 +31,7 @@ from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.uv import Uv
-from kumo.errors import ConfigurationError, KumoError
+from kumo.errors import ConfigurationError
 from kumo.http import RequestContext, add_error_handlers
 from kumo.loops import Loops
 from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
@@ -69,16 +69,10 @@ ROUTERS = (
 )
 
 
-def create_app(
-    settings: Settings,
-    *,
-    on_ready: Callable[[str | None], None] = lambda _token: None,
-    on_failure: Callable[[BaseException], None] = lambda _error: None,
-) -> FastAPI:
+def create_app(settings: Settings, *, on_ready: Callable[[str | None], None] = lambda _token: None) -> FastAPI:
     """Build the application; nothing is opened before its lifespan begins.
 
-    `on_ready` is called once it can answer, with the one-time setup token while there is no account; `on_failure`
-    with what kept it from starting.
+    `on_ready` is called once it can answer, with the one-time setup token while there is no account.
     """
     app = FastAPI(
         title="Kumo",
@@ -88,7 +82,7 @@ def create_app(
         redirect_slashes=False,  # one address for one thing; a redirect would lose a posted body
         docs_url=None,  # its pages load scripts from a third party
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, settings, on_ready, on_failure),
+        lifespan=lambda app: _lifespan(app, settings, on_ready),
     )
     app.state.settings = settings
     app.state.streams = OpenStreams()
@@ -106,19 +100,10 @@ def create_app(
 
 
 @asynccontextmanager
-async def _lifespan(
-    app: FastAPI,
-    settings: Settings,
-    on_ready: Callable[[str | None], None],
-    on_failure: Callable[[BaseException], None],
-) -> AsyncIterator[None]:
-    try:
-        async with _open(app, settings) as setup_token:
-            on_ready(setup_token)
-            yield
-    except KumoError as error:
-        on_failure(error)
-        raise
+async def _lifespan(app: FastAPI, settings: Settings, on_ready: Callable[[str | None], None]) -> AsyncIterator[None]:
+    async with _open(app, settings) as setup_token:
+        on_ready(setup_token)
+        yield
 
 
 @asynccontextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -51,15 +53,14 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
     home_is_writable(settings).close()
     set_up_logging(settings)
     address = _address(settings, listening)
-    failures: list[BaseException] = []
-    app = create_app(settings, on_ready=lambda token: _on_ready(settings, address, token), on_failure=failures.append)
+    app = create_app(settings, on_ready=lambda token: _on_ready(settings, address, token))
     config = uvicorn.Config(
         app,
         loop="asyncio",  # uvloop starts processes several times slower
         http="httptools",
         log_config=None,
         access_log=False,
-        lifespan="on",
+        lifespan="off",  # begun below: uvicorn would show what fails there as a traceback
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,
         proxy_headers=False,
@@ -71,12 +72,17 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
             app.state.streams.end_all()
             await super().shutdown(sockets)
 
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            # uvicorn raises the signal that ended it once more, for whoever handled it before. By then it is obeyed.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda _number, _frame: None)
+            await Server(config).serve(sockets=[listening])
+
     try:
-        Server(config).run(sockets=[listening])
+        asyncio.run(run())
     finally:
         _forget_server(settings)
-    if failures:
-        raise failures[0]
 
 
 def _listen(settings: Settings) -> socket.socket:
