@@ -1,7 +1,7 @@
-export const LIVE_EVENT_TYPES = ['run', 'task', 'build'] as const
+export const LIVE_EVENT_TYPES = ['run', 'task', 'build', 'project', 'environment'] as const
 export type LiveEventType = (typeof LIVE_EVENT_TYPES)[number]
 
-/** Something changed on the server; `id` says which run, task or build. */
+/** Something changed on the server; `id` says which one of its type. */
 export interface LiveEvent {
   type: LiveEventType
   id: number

@@ -15,6 +15,10 @@ export function staleKeys(event: LiveEvent): unknown[][] {
       return [['tasks', 'list'], ['tasks', 'detail', event.id], ['dashboard']]
     case 'build':
       return [['environments']]
+    case 'project':
+      return [['projects', 'list'], ['projects', 'detail', event.id]]
+    case 'environment':
+      return [['environments', 'list'], ['environments', 'detail', event.id]]
   }
 }
 
