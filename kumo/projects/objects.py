@@ -10,17 +10,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kumo.errors import Unavailable
-from kumo.projects.disk import full_disk_is_unavailable, sync_directory, sync_filesystem
+from kumo.projects.disk import full_disk_is_unavailable, sync_tree
 
 CHUNK_BYTES = 1024 * 1024
-# Up to so many new blobs are made durable one by one; for more, one call for the file system is faster. Not always
-# that call: it would also wait for what scripts are just writing.
-_FEW = 64
 
 
 class Damaged(Unavailable):
@@ -94,7 +91,7 @@ class ObjectStore:
         with full_disk_is_unavailable():
             if not self._incoming.exists():
                 self._incoming.mkdir(parents=True, exist_ok=True)
-                sync_directory(self._incoming.parent.parent)
+                sync_tree(self._incoming, [self._incoming.parent.parent])
             directory = Path(tempfile.mkdtemp(dir=self._incoming))
             try:
                 batch = Batch(self, directory)
@@ -123,10 +120,9 @@ class Batch:
 
     def add_file(self, source: Path, *, move: bool) -> tuple[str, int]:
         """Add a file's content: digest and size. `move` takes the file itself, without a second copy of its bytes."""
-        taken = self._directory / f"file-{len(self._new)}"
-        if move:
-            source.rename(taken)
-        else:
+        taken = source
+        if not move:
+            taken = self._directory / "file"
             _copy_without_following(source, taken)
         with taken.open("rb") as reader:
             digest = hashlib.file_digest(reader, "sha256").hexdigest()
@@ -144,11 +140,7 @@ class Batch:
         """Move everything to its place: first the contents are durable, then the names."""
         if not self._new:
             return
-        few = len(self._new) <= _FEW
-        if few:
-            _sync_files(self._new.values())
-        else:
-            sync_filesystem(self._directory)
+        sync_tree(self._directory, self._new.values())
         changed = {objects, objects.parent}
         for digest, path in self._new.items():
             target = self._store.path(digest)
@@ -157,20 +149,7 @@ class Batch:
                 changed.add(target.parent)
             path.chmod(0o444)
             path.rename(target)
-        if few:
-            for directory in changed:
-                sync_directory(directory)
-        else:
-            sync_filesystem(objects)
-
-
-def _sync_files(paths: Iterable[Path]) -> None:
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_tree(objects, changed)
 
 
 def _copy_without_following(source: Path, target: Path) -> None:

@@ -16,15 +16,16 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kumo.errors import Conflict, InvalidInput, NotFound
-from kumo.projects.disk import full_disk_is_unavailable, sync_directory, sync_filesystem
+from kumo.projects.disk import full_disk_is_unavailable, sync_tree
 from kumo.projects.objects import Batch, ObjectStore
 from kumo.projects.paths import collision_key, project_path, shown
 from kumo.projects.trees import (
     DIRECTORY,
+    EMPTY,
     EXECUTABLE,
     FILE,
     Entry,
@@ -33,6 +34,8 @@ from kumo.projects.trees import (
     decode,
     directory_entry,
     encode,
+    find,
+    replaced,
 )
 
 _UNFINISHED = ".incoming-"
@@ -58,7 +61,7 @@ class SnapshotStore:
     def put_empty(self) -> Tree:
         """The state without any file."""
         with self._objects.batch() as batch:
-            return _as_tree(_store_directory(batch, "", {}))
+            return _as_tree(_store_directory(batch, "", EMPTY))
 
     def put_directory(self, directory: Path, *, move: bool = False) -> Tree:
         """Store a directory with everything in it; `move` takes the files themselves and leaves empty folders.
@@ -108,16 +111,14 @@ class SnapshotStore:
         name, is_last = parts[depth], depth == len(parts) - 1
         if directory is not None and not directory.is_directory:
             raise Conflict(f"{shown('/'.join(parts[:depth]))} is a file, so nothing can be in it.")
-        entries = self._directory(directory.digest) if directory is not None else {}
-        old = entries.get(name)
+        text = EMPTY if directory is None else self._objects.read(directory.digest)
+        old = find(text, name)
         new = change(old) if is_last else self._change_below(batch, old, parts, depth + 1, change)
-        if new is None:
-            del entries[name]
-        else:
-            if old is None:
-                _refuse_near_twin(name, entries, parts[:depth])
-            entries[name] = new
-        return _store_directory(batch, "" if depth == 0 else parts[depth - 1], entries)
+        if old is not None:
+            text = replaced(text, old, new)
+        elif new is not None:
+            text = _with_new(text, new, parts[:depth])
+        return _store_directory(batch, "" if depth == 0 else parts[depth - 1], text)
 
     # --- reading ---
 
@@ -139,7 +140,7 @@ class SnapshotStore:
         """One file or folder of a state; None when it is not there."""
         entry = Entry(DIRECTORY, tree_hash, 0, 0, "")
         for part in path.split("/"):
-            if not entry.is_directory or (found := self._directory(entry.digest).get(part)) is None:
+            if not entry.is_directory or (found := find(self._objects.read(entry.digest), part)) is None:
                 return None
             entry = found
         return entry
@@ -182,10 +183,10 @@ class SnapshotStore:
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._trees))
         try:
             unfinished.chmod(0o755)
-            self._write_files(tree_hash, unfinished)
-            sync_filesystem(unfinished)
+            written = [unfinished, *self._write_files(tree_hash, unfinished)]
+            sync_tree(unfinished, written)
             unfinished.rename(target)
-            sync_directory(self._trees)
+            sync_tree(self._trees, [self._trees])
         except OSError as error:
             # Another process has made the same directory meanwhile: it is the same.
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -193,23 +194,25 @@ class SnapshotStore:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def _write_files(self, digest: str, directory: Path) -> None:
+    def _write_files(self, digest: str, directory: Path) -> Iterator[Path]:
+        """Write the files of a directory and those below it; the answer is all that was made."""
         for entry in self._directory(digest).values():
             path = directory / entry.name
             if entry.is_directory:
                 path.mkdir()
-                self._write_files(entry.digest, path)
+                yield from self._write_files(entry.digest, path)
             else:
                 mode = 0o755 if entry.kind == EXECUTABLE else 0o644
                 self._objects.copy(entry.digest, path, size_bytes=entry.size_bytes, mode=mode)
+            yield path
 
 
 def _as_tree(root: Entry) -> Tree:
     return Tree(tree_hash=root.digest, file_count=root.file_count, size_bytes=root.size_bytes)
 
 
-def _store_directory(batch: Batch, name: str, entries: dict[str, Entry]) -> Entry:
-    return directory_entry(name, batch.add(encode(entries.values())), entries.values())
+def _store_directory(batch: Batch, name: str, text: bytes) -> Entry:
+    return directory_entry(name, batch.add(text), text)
 
 
 def _store_from_disk(batch: Batch, directory: Path, prefix: str, *, move: bool) -> Entry:
@@ -224,7 +227,7 @@ def _store_from_disk(batch: Batch, directory: Path, prefix: str, *, move: bool) 
         twins[key] = path
         entry = _store_item(batch, item, path, move=move)
         entries[entry.name] = entry
-    return _store_directory(batch, prefix[:-1].rpartition("/")[2], entries)
+    return _store_directory(batch, prefix[:-1].rpartition("/")[2], encode(entries.values()))
 
 
 def _store_item(batch: Batch, item: os.DirEntry[str], path: str, *, move: bool) -> Entry:
@@ -237,12 +240,14 @@ def _store_item(batch: Batch, item: os.DirEntry[str], path: str, *, move: bool) 
     return Entry(EXECUTABLE if executable else FILE, digest, size, 1, path.rpartition("/")[2])
 
 
-def _refuse_near_twin(name: str, entries: dict[str, Entry], parents: list[str]) -> None:
-    """Refuse a new name that some systems cannot tell from one that is there."""
-    key = collision_key(name)
+def _with_new(text: bytes, new: Entry, parents: list[str]) -> bytes:
+    """A directory's text with a further entry; `Conflict` when some systems cannot tell its name from one there."""
+    entries = decode(text)
+    key = collision_key(new.name)
     twin = next((other for other in entries if collision_key(other) == key), None)
     if twin is not None:
-        raise _near_twins("/".join([*parents, name]), "/".join([*parents, twin]))
+        raise _near_twins("/".join([*parents, new.name]), "/".join([*parents, twin]))
+    return encode([*entries.values(), new])
 
 
 def _near_twins(path: str, twin: str) -> Conflict:
