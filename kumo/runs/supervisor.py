@@ -170,11 +170,11 @@ class Supervisor:
         observations, active = await self._observe(full=full)
         ended = sum(map(_is_end, observations))
         candidates = await self._candidates(look_at_all=full or builds_changed, ending=ended)
-        if not observations and not candidates:
-            return 0
-        async with self._database.write() as session:
-            moved = await self._store(session, observations, now)
-            launches = await self._claim(session, candidates, now, tell_reasons=full)
+        moved, launches = 0, []
+        if observations or candidates:
+            async with self._database.write() as session:
+                moved = await self._store(session, observations, now)
+                launches = await self._claim(session, candidates, now, tell_reasons=full)
         if full:
             launches += await self._forgotten(active, observations)
         for launch in launches:
