@@ -219,7 +219,8 @@ def _store_from_disk(batch: Batch, directory: Path, prefix: str, *, move: bool) 
     entries: dict[str, Entry] = {}
     twins: dict[str, str] = {}
     with os.scandir(directory) as found:
-        items = list(found)  # before any of them is moved away
+        # As a list: before any of them is moved away. Compiled modules are Python's to make again.
+        items = [item for item in found if item.name != "__pycache__"]
     for item in items:
         path = project_path(prefix + item.name)
         if twin := twins.get(key := collision_key(path)):

@@ -74,6 +74,13 @@ def test_taking_the_files_themselves_gives_the_same_state(store: SnapshotStore, 
     assert store.read_file(copied.tree_hash, "main.py") == b"print(1)\n"
 
 
+def test_compiled_modules_are_left_out(store: SnapshotStore, source: Path) -> None:
+    tree = store.put_directory(source)
+    (source / "pkg" / "__pycache__").mkdir()
+    (source / "pkg" / "__pycache__" / "lib.cpython-311.pyc").write_bytes(b"x")
+    assert store.put_directory(source) == tree
+
+
 def test_a_saved_file_makes_a_new_state_and_leaves_the_old_one(store: SnapshotStore, source: Path) -> None:
     old = store.put_directory(source)
     new = store.with_file(old.tree_hash, "pkg/deep/new/a.py", b"1")
