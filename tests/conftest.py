@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings as examples
 
 from kumo.access import credentials
 from kumo.access.passwords import hash_password
@@ -27,6 +28,10 @@ from tests.server import PASSWORD, KumoServer
 
 BASE_URL = "http://kumo.test/api/v1"
 _LOG_SHOWN = 20_000
+
+# How long an example takes says more about what else the machine does.
+examples.register_profile("kumo", deadline=None)
+examples.load_profile("kumo")
 
 
 @pytest.fixture(autouse=True)

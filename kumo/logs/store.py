@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK_BYTES = 1 << 18
+_LONGEST_LINE_BYTES = 1 << 23  # a longer one is searched in parts of this size, as if they were lines
 _LARGEST_LINE_SHOWN_BYTES = 2000
 
 
@@ -48,7 +49,8 @@ class LogFile:
         except FileNotFoundError:
             return b""
         try:
-            return os.pread(descriptor, limit, offset)
+            # Past the end the system may refuse a number that it cannot count to, rather than answer nothing.
+            return os.pread(descriptor, limit, offset) if offset < os.fstat(descriptor).st_size else b""
         finally:
             os.close(descriptor)
 
@@ -61,7 +63,7 @@ class LogFile:
         earliest = max(0, size - most_bytes)
         position, wanted = size, lines + 1
         # A newline at the very end closes the last line; it begins none.
-        if self.read(size - 1, 1) != b"\n":
+        if size and self.read(size - 1, 1) != b"\n":
             wanted -= 1
         while position > earliest:
             start = max(earliest, position - _BLOCK_BYTES)
@@ -78,12 +80,14 @@ class LogFile:
 
         Line numbers cost one reading of what lies before `offset`; give back `next_offset` to go on.
         """
-        needle = query.casefold().encode()
+        needle = query.casefold()
         matches: list[Match] = []
         line = self._newlines_before(offset) + 1
         position, end = offset, min(self.size, offset + most_bytes)
         while position < end:
             block = self._whole_lines(position)
+            if not block:  # the file has become shorter
+                break
             for start, text in _lines_with(block, needle):
                 matches.append(
                     Match(
@@ -93,17 +97,23 @@ class LogFile:
                     )
                 )
                 if len(matches) == limit:
-                    return SearchResult(matches=matches, next_offset=position + start + len(text) + 1)
+                    after = position + min(start + len(text) + 1, len(block))
+                    return SearchResult(matches=matches, next_offset=after if after < self.size else None)
             line += block.count(b"\n")
             position += len(block)
         return SearchResult(matches=matches, next_offset=position if position < self.size else None)
 
     def _whole_lines(self, position: int) -> bytes:
-        """A block from `position` that ends with a line's end, or the file's, or is one over-long line."""
-        block = self.read(position, _BLOCK_BYTES)
-        if len(block) < _BLOCK_BYTES:
-            return block
-        return block[: block.rfind(b"\n") + 1] or block
+        """A block from `position` that ends with a line's end, or the file's, or after the longest line searched."""
+        block = b""
+        while len(block) < _LONGEST_LINE_BYTES:
+            part = self.read(position + len(block), _BLOCK_BYTES)
+            block += part
+            if len(part) < _BLOCK_BYTES:
+                return block
+            if (end := part.rfind(b"\n")) >= 0:
+                return block[: len(block) - len(part) + end + 1]
+        return block
 
     def _newlines_before(self, offset: int) -> int:
         count = position = 0
@@ -124,28 +134,16 @@ def _nth_from_end(block: bytes, count: int) -> int:
     return position
 
 
-def _lines_with(block: bytes, needle: bytes) -> list[tuple[int, bytes]]:
+def _lines_with(block: bytes, needle: str) -> list[tuple[int, bytes]]:
     """Each line of the block that contains the needle, with its offset."""
-    lowered = block.decode("utf-8", "replace").casefold().encode() if not block.isascii() else block.lower()
-    if len(lowered) != len(block):
-        # Case folding changed a length somewhere: positions would be wrong, so compare line by line.
-        return _lines_compared(block, needle)
-    found = []
-    position = lowered.find(needle)
-    while position >= 0:
-        start = block.rfind(b"\n", 0, position) + 1
-        end = block.find(b"\n", position)
-        end = len(block) if end < 0 else end
-        found.append((start, block[start:end]))
-        position = lowered.find(needle, end + 1)
-    return found
-
-
-def _lines_compared(block: bytes, needle: bytes) -> list[tuple[int, bytes]]:
+    # Folding may change the length of what it folds, so positions in the folded text mean nothing in the block.
+    folded = block.decode("utf-8", "replace").casefold()
+    if needle not in folded:
+        return []
     found = []
     start = 0
-    for line in block.split(b"\n"):
-        if needle in line.decode("utf-8", "replace").casefold().encode():
+    for line, folded_line in zip(block.split(b"\n"), folded.split("\n"), strict=True):
+        if needle in folded_line:
             found.append((start, line))
         start += len(line) + 1
     return found

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from kumo.clock import utc_now
 from kumo.environments.models import Environment
+from kumo.errors import Conflict
 from kumo.runner.contract import attempt_directory, read_result, read_started
 from kumo.runs import observation, service
 from kumo.runs.models import DailyTally
@@ -89,7 +90,7 @@ def _has_word(process: psutil.Process, *words: str) -> bool:
 async def test_a_run_that_is_over_cannot_be_stopped(house: House) -> None:
     run_id = await house.request(await house.add_task())
     await house.finish(run_id)
-    with pytest.raises(service.Conflict, match="is over already: it is succeeded"):
+    with pytest.raises(Conflict, match="is over already: it is succeeded"):
         await house.stop(run_id)
 
 
