@@ -60,8 +60,8 @@ class EnvironmentInUse(Conflict):
     """Tasks run in the environment."""
 
     def __init__(self, name: str, tasks: int) -> None:
-        whose = "1 task" if tasks == 1 else f"{tasks} tasks"
-        super().__init__(f"{whose} run in the environment “{name}”. Give them another environment, then delete it.")
+        run, them = ("1 task runs", "it") if tasks == 1 else (f"{tasks} tasks run", "them")
+        super().__init__(f"{run} in the environment “{name}”. Give {them} another environment, then delete this.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import shlex
 
 from kumo.errors import InvalidInput
 
+_EMPTY = "The command is empty. Write what is to be run, as python main.py."
 _QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
 _OPERATOR = re.compile(r"[0-9]*[|&;<>]+[0-9]*")
 
@@ -20,7 +21,7 @@ def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
     if "\0" in command:
         raise InvalidInput.at("command", "The command holds a NUL character.")
     if not command.strip():
-        raise InvalidInput.at("command", "The command is empty. Write what is to be run, as: python main.py")
+        raise InvalidInput.at("command", _EMPTY)
     if shell:
         return ("/bin/sh", "-c", command)
     try:
@@ -32,5 +33,5 @@ def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
             "command", f"The command uses {operator[0]!r}, which needs a shell. Turn on `shell`, or quote it."
         )
     if not arguments or not arguments[0]:
-        raise InvalidInput.at("command", "The command is empty. Write what is to be run, as: python main.py")
+        raise InvalidInput.at("command", _EMPTY)
     return arguments

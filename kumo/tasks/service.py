@@ -135,8 +135,8 @@ async def remove(session: AsyncSession, task_id: int, *, open_runs: int, now: da
     """Delete a task; its runs and their logs stay. `Conflict` while runs of it are open."""
     task = await get(session, task_id, for_update=True)
     if open_runs:
-        runs = "1 run" if open_runs == 1 else f"{open_runs} runs"
-        raise Conflict(f"Task {task.name!r} has {runs} queued or going. Stop them first.")
+        runs, them = ("1 run", "it") if open_runs == 1 else (f"{open_runs} runs", "them")
+        raise Conflict(f"Task {task.name!r} has {runs} queued or going. Stop {them} first.")
     task.deleted_at = now
     task.active = False
     await session.execute(delete(TriggerRow).where(TriggerRow.task_id == task_id))
