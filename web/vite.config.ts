@@ -30,5 +30,5 @@ export default defineConfig({
   define: { __VUE_I18N_LEGACY_API__: false, __VUE_I18N_FULL_INSTALL__: false, __INTLIFY_PROD_DEVTOOLS__: false },
   server: { proxy: { '/api': 'http://127.0.0.1:8000' } },
   build: { target: 'es2022', chunkSizeWarningLimit: 400 },
-  test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'], setupFiles: ['src/testing/setup.ts'] },
+  test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'], setupFiles: ['src/testing/setup.ts'], testTimeout: 30_000 },
 })
