@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.server import PASSWORD, USERNAME, KumoServer
 
 WAIT_MS = 15_000
+expect.set_options(timeout=WAIT_MS)
 
 
 # Not for the session: while Playwright is open an event loop runs in this thread, and no other test could start one.
