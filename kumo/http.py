@@ -28,7 +28,7 @@ import structlog
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,6 +56,9 @@ _CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()} | {4
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 500
+
+# Far enough from both ends of what Python can count that zones and triggers stay within.
+_FIRST_YEAR, _LAST_YEAR = 1900, 3000
 
 
 class ErrorDetail(BaseModel):
@@ -107,6 +110,18 @@ def _in_utc(moment: datetime) -> str:
 
 # A moment in an answer: ISO 8601 in UTC with Z, to the millisecond.
 UtcMoment = Annotated[datetime, PlainSerializer(_in_utc, return_type=str, when_used="json")]
+
+
+def _with_zone(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("The time has no zone. End it with Z for UTC, or an offset as +02:00.")
+    if not _FIRST_YEAR < moment.year < _LAST_YEAR:
+        raise ValueError(f"The year must lie between {_FIRST_YEAR} and {_LAST_YEAR}.")
+    return moment.astimezone(UTC)
+
+
+# A moment in a request. Without a zone it would be read in the server's, which whoever writes it does not know.
+GivenMoment = Annotated[datetime, AfterValidator(_with_zone)]
 
 
 # An id in a path or a query: what does not fit the database's 64 bits is a wrong id, not a failure of the database.
@@ -168,6 +183,15 @@ class Page:
         match self.after:
             case (int(row_id),) if 0 <= row_id < 2**63:
                 return row_id
+        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+
+    def after_name(self) -> str | None:
+        """The one name that the cursor of a list sorted by unique names holds; None on the first page."""
+        if self.after is None:
+            return None
+        match self.after:
+            case (str(name),):
+                return name
         raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
 
     def next_cursor(self, rows: Sequence[Any], key: Sequence[Any] | None) -> str | None:

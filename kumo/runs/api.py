@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, status
@@ -12,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.http import Input, Page, PageDep, ReadSession, RowId, WriteSession, error_answers
+from kumo.http import GivenMoment, Input, Page, PageDep, ReadSession, RowId, WriteSession, error_answers
 from kumo.runs import service
 from kumo.runs.models import Run
 from kumo.runs.schemas import RunList, RunOut, run_out, show
@@ -58,6 +57,7 @@ async def delete_task(
     task_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
 ) -> None:
     """Delete a task that has no open runs; the runs that it had stay, with their logs."""
+    await tasks.get(session, task_id, for_update=True)  # so that no run comes between the count and the deletion
     open_runs = await service.count_open(session, task_id)
     await tasks.remove(session, task_id, open_runs=open_runs, now=utc_now())
 
@@ -70,8 +70,8 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
     task_id: RowId | None = None,
     project_id: RowId | None = None,
     state: Annotated[list[RunState] | None, Query(description="One or several states.")] = None,
-    from_: Annotated[datetime | None, Query(alias="from", description="Queued at or after this moment.")] = None,
-    to: Annotated[datetime | None, Query(description="Queued before this moment.")] = None,
+    from_: Annotated[GivenMoment | None, Query(alias="from", description="Queued at or after this moment.")] = None,
+    to: Annotated[GivenMoment | None, Query(description="Queued before this moment.")] = None,
 ) -> RunList:
     """Runs, the newest first."""
     conditions: list[ColumnElement[bool]] = []
@@ -82,9 +82,9 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
     if state:
         conditions.append(Run.state.in_(state))
     if from_ is not None:
-        conditions.append(Run.queued_at >= from_.astimezone())
+        conditions.append(Run.queued_at >= from_)
     if to is not None:
-        conditions.append(Run.queued_at < to.astimezone())
+        conditions.append(Run.queued_at < to)
     return await _list(session, page, conditions)
 
 
@@ -128,8 +128,8 @@ async def rerun(
 
 
 async def _list(session: AsyncSession, page: Page, conditions: list[ColumnElement[bool]]) -> RunList:
-    if page.after is not None:
-        conditions = [*conditions, Run.id < int(page.after[0])]
+    if (after := page.after_id()) is not None:
+        conditions = [*conditions, Run.id < after]
     query = select(Run).where(*conditions).order_by(Run.id.desc()).limit(page.limit + 1)
     rows = (await session.scalars(query)).all()
     shown = rows[: page.limit]

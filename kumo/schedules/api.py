@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.http import Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
+from kumo.http import GivenMoment, Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
 from kumo.schedules.models import Slot
 from kumo.tasks import service as tasks
 from kumo.tasks.schemas import TriggerIn
@@ -26,7 +25,7 @@ class PreviewRequest(Input):
     """A trigger, and which of its moments are asked for."""
 
     trigger: TriggerIn
-    after: datetime | None = Field(default=None, description="Moments after this one; after now without.")
+    after: GivenMoment | None = Field(default=None, description="Moments after this one; after now without.")
     count: Annotated[int, Field(ge=1, le=50)] = 5
 
 
@@ -76,7 +75,7 @@ async def preview(
 ) -> Preview:
     """The next moments of a trigger, the trigger in words, and what may surprise about it."""
     now = utc_now()
-    after = now if body.after is None else body.after.astimezone()
+    after = body.after or now
     trigger = body.trigger.to_trigger(field="trigger", now=now)
     validate(trigger, field="trigger", now=now)
     return Preview(
@@ -96,18 +95,18 @@ async def list_slots(
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
     page: PageDep,
-    from_: Annotated[datetime | None, Query(alias="from", description="Due at or after this moment.")] = None,
-    to: Annotated[datetime | None, Query(description="Due before this moment.")] = None,
+    from_: Annotated[GivenMoment | None, Query(alias="from", description="Due at or after this moment.")] = None,
+    to: Annotated[GivenMoment | None, Query(description="Due before this moment.")] = None,
 ) -> SlotList:
     """The ledger: each due moment with its outcome, and the reason where it was not run."""
     await tasks.get(session, task_id)
     conditions: list[ColumnElement[bool]] = [Slot.task_id == task_id]
     if from_ is not None:
-        conditions.append(Slot.due_at >= from_.astimezone())
+        conditions.append(Slot.due_at >= from_)
     if to is not None:
-        conditions.append(Slot.due_at < to.astimezone())
-    if page.after is not None:
-        conditions.append(Slot.id < int(page.after[0]))
+        conditions.append(Slot.due_at < to)
+    if (after := page.after_id()) is not None:
+        conditions.append(Slot.id < after)
     rows = (await session.scalars(select(Slot).where(*conditions).order_by(Slot.id.desc()).limit(page.limit + 1))).all()
     shown = rows[: page.limit]
     return SlotList(

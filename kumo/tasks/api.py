@@ -24,7 +24,7 @@ from kumo.tasks.triggers import from_settings
 
 router = APIRouter(tags=["tasks"])
 
-# May be set to null; in every other field null means "not said".
+# May be set to null. In every other field of a new task null means "not said", and in a change it is refused.
 _NULLABLE = frozenset({"environment_id", "timeout_seconds"})
 
 IfMatch = Annotated[
@@ -52,8 +52,8 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
         conditions.append(Task.environment_id == environment_id)
     if active is not None:
         conditions.append(Task.active == active)
-    if page.after is not None:
-        conditions.append(Task.name > str(page.after[0]))
+    if (after := page.after_name()) is not None:
+        conditions.append(Task.name > after)
     rows = (await session.scalars(select(Task).where(*conditions).order_by(Task.name).limit(page.limit + 1))).all()
     shown = rows[: page.limit]
     return TaskList(
@@ -95,7 +95,8 @@ async def change_task(
     session: WriteSession,
     if_match: IfMatch = None,
 ) -> TaskOut:
-    """Change the fields that are given; a trigger with an unknown or no `id` is new and counts from now."""
+    """Change the fields that are given; a trigger without an `id` is new and counts from now."""
+    _refuse_null(body)
     now = utc_now()
     wishes = None if body.triggers is None else _wishes(body.triggers, now)
     task = await service.change(session, task_id, _said(body), wishes, seen_version=if_match, now=now)
@@ -126,6 +127,12 @@ async def resume_task(
     """Let its triggers come due again, from now on."""
     task = await service.set_active(session, task_id, active=True, now=utc_now())
     return (await _show(session, [task]))[0]
+
+
+def _refuse_null(body: TaskFields) -> None:
+    for name in sorted(body.model_fields_set - _NULLABLE):
+        if getattr(body, name) is None:
+            raise InvalidInput.at(name, f"The field {name} cannot be null. Leave it out to keep its value.")
 
 
 def _said(body: TaskFields) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from kumo.errors import InvalidInput
-from kumo.http import Input, RowId, UtcMoment
+from kumo.http import GivenMoment, Input, RowId, UtcMoment
 from kumo.tasks.triggers import Cron, Date, Interval, Trigger
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -45,9 +45,9 @@ class TriggerIn(Input):
     )
     timezone: str | None = Field(default=None, max_length=100, description="cron: an IANA name; UTC without.")
     seconds: float | None = Field(default=None, allow_inf_nan=False, description="interval: from 1 second to 366 days.")
-    start_at: datetime | None = Field(default=None, description="interval: the first due moment; now without.")
-    end_at: datetime | None = Field(default=None, description="interval: no due moment later than this.")
-    at: datetime | None = Field(default=None, description="date: the one due moment.")
+    start_at: GivenMoment | None = Field(default=None, description="interval: the first due moment; now without.")
+    end_at: GivenMoment | None = Field(default=None, description="interval: no due moment later than this.")
+    at: GivenMoment | None = Field(default=None, description="date: the one due moment.")
 
     def to_trigger(self, *, field: str, now: datetime) -> Trigger:
         """The trigger that is meant; `InvalidInput` names the field that is missing or does not belong."""
@@ -61,11 +61,11 @@ class TriggerIn(Input):
         if self.type == "interval":
             return Interval(
                 seconds=_required(self.seconds, f"{field}.seconds", "the number of seconds"),
-                start_at=_aware(self.start_at, f"{field}.start_at") or _to_milliseconds(now),
-                end_at=_aware(self.end_at, f"{field}.end_at"),
+                start_at=_to_milliseconds(self.start_at or now),
+                end_at=None if self.end_at is None else _to_milliseconds(self.end_at),
             )
         at = _required(self.at, f"{field}.at", "the moment, as 2027-01-01T00:00:00Z")
-        return Date(at=_aware(at, f"{field}.at") or at)
+        return Date(at=_to_milliseconds(at))
 
 
 class TriggerOut(BaseModel):
@@ -171,12 +171,6 @@ def _required(value: Any, field: str, what: str) -> Any:
     if value is None:
         raise InvalidInput.at(field, f"This field is required: {what}.")
     return value
-
-
-def _aware(moment: datetime | None, field: str) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise InvalidInput.at(field, "The time has no zone. End it with Z for UTC, or an offset as +02:00.")
-    return None if moment is None else _to_milliseconds(moment.astimezone(UTC))
 
 
 def _to_milliseconds(moment: datetime) -> datetime:

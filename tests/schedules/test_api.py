@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kumo.db.session import Database
+from kumo.schedules.models import Slot
+
+on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+
+
+@on_one_database
+async def test_a_preview_says_when_and_in_which_words(client: httpx.AsyncClient) -> None:
+    body: dict[str, Any] = {
+        "trigger": {"type": "cron", "expression": "30 2 * * *", "timezone": "Europe/Berlin"},
+        "after": "2026-03-28T12:00:00Z",
+        "count": 2,
+    }
+    answer = (await client.post("/triggers/preview", json=body)).json()
+    assert answer["next"] == ["2026-03-29T01:00:00.000Z", "2026-03-30T00:30:00.000Z"]
+    assert answer["description"] == "At 02:30 every day (Europe/Berlin)"
+    chinese = (await client.post("/triggers/preview?language=zh-CN", json=body)).json()
+    assert chinese["description"] == "每天 02:30（Europe/Berlin）"
+
+
+@on_one_database
+async def test_a_preview_names_what_is_wrong(client: httpx.AsyncClient) -> None:
+    good = {"type": "interval", "seconds": 5}
+    for body, field in [
+        ({"trigger": {"type": "cron", "expression": "x"}}, "trigger.expression"),
+        ({"trigger": {"type": "interval", "seconds": -5}}, "trigger.seconds"),
+        ({"trigger": good, "count": 51}, "count"),
+        ({"trigger": good, "after": "2026-01-01T00:00:00"}, "after"),
+        ({"trigger": good, "after": "9999-12-31T23:59:59Z"}, "after"),
+        ({}, "trigger"),
+    ]:
+        answer = await client.post("/triggers/preview", json=body)
+        assert answer.status_code == 422, answer.text
+        assert [detail["field"] for detail in answer.json()["error"]["details"]] == [field]
+
+
+@on_one_database
+async def test_zones_are_listed(client: httpx.AsyncClient) -> None:
+    assert {"UTC", "Europe/Berlin"} <= set((await client.get("/timezones")).json()["items"])
+
+
+async def test_the_ledger_is_read_in_pages_and_by_time(client: httpx.AsyncClient, app: FastAPI) -> None:
+    project = (await client.post("/projects", json={"name": "etl"})).json()
+    task = (await client.post("/tasks", json={"name": "t", "project_id": project["id"], "command": "true"})).json()
+    database: Database = app.state.database
+    async with database.write() as session:
+        for hour in range(5):
+            due_at = NOON + timedelta(hours=hour)
+            values = {"task_id": task["id"], "trigger_id": 1, "due_at": due_at, "first_due_at": due_at}
+            session.add(Slot(**values, count=1, outcome="skipped", reason="overlap", run_id=None, created_at=due_at))
+            await session.flush()
+    url = f"/tasks/{task['id']}/slots"
+    first = (await client.get(url, params={"limit": 3})).json()
+    rest = (await client.get(url, params={"limit": 3, "cursor": first["next_cursor"]})).json()
+    due = [slot["due_at"] for slot in first["items"] + rest["items"]]
+    assert due == [f"2026-01-05T{hour}:00:00.000Z" for hour in (16, 15, 14, 13, 12)]
+    assert rest["next_cursor"] is None
+    assert {name: first["items"][0][name] for name in ("outcome", "reason", "run_id", "count")} == {
+        "outcome": "skipped",
+        "reason": "overlap",
+        "run_id": None,
+        "count": 1,
+    }
+    between = await client.get(url, params={"from": "2026-01-05T14:00:00+01:00", "to": "2026-01-05T15:00:00Z"})
+    assert [slot["due_at"][11:13] for slot in between.json()["items"]] == ["14", "13"]
+    for wrong in ({"from": "2026-01-05T14:00:00"}, {"to": "0001-01-01T00:00:00+14:00"}, {"cursor": "W10"}):
+        answer = await client.get(url, params=wrong)
+        assert answer.status_code == 422
+        assert answer.json()["error"]["details"][0]["field"] == next(iter(wrong))
+    assert (await client.get("/tasks/999/slots")).status_code == 404
