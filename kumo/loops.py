@@ -10,11 +10,14 @@ from datetime import datetime
 import structlog
 
 from kumo.clock import Clock
+from kumo.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
+# Not longer: what was missing (space on the disk, the database) may be back, and runs wait for it.
+_LONGEST_PAUSE_SECONDS = 5.0
+_WENT_WELL_SECONDS = 30.0
 
 
 @dataclass(kw_only=True)
@@ -56,14 +59,20 @@ class Loops:
             began = self.clock()
             try:
                 await forever()
+            except Unavailable as error:
+                self._note(state, error)
+                log.warning("a background duty cannot go on just now", loop=state.name, reason=error.message)
             except Exception as error:
-                state.failures += 1
-                state.last_error = f"{type(error).__name__}: {error}"
-                state.failed_at = self.clock()
-                log.exception("a background duty failed and is started again", loop=state.name, after_seconds=pause)
+                self._note(state, error)
+                log.exception("a background duty failed and is started again", loop=state.name)
             finally:
                 state.running = False
             # Whoever went well for a while starts again soon; who fails at once waits longer each time.
-            went_well = (self.clock() - began).total_seconds() > _LONGEST_PAUSE_SECONDS
+            went_well = (self.clock() - began).total_seconds() > _WENT_WELL_SECONDS
             pause = _FIRST_PAUSE_SECONDS if went_well else min(pause * 2, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
+
+    def _note(self, state: LoopState, error: Exception) -> None:
+        state.failures += 1
+        state.last_error = f"{type(error).__name__}: {error}"
+        state.failed_at = self.clock()
