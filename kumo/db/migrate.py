@@ -73,7 +73,9 @@ def sync_url(settings: Settings) -> str:
 
 
 def _unusable(error: DBAPIError) -> ConfigurationError:
-    reason = " ".join(str(error.orig).split()).rstrip(".")
+    # PostgreSQL's library ends with a question to the person, which is no part of a sentence.
+    lines = [line for line in str(error.orig).splitlines() if not line.endswith("?")]
+    reason = " ".join(" ".join(lines).split()).rstrip(".")
     return ConfigurationError(f"The database cannot be used: {reason}.")
 
 
