@@ -111,6 +111,7 @@ def assert_sentence(message: str) -> None:
     """One line that ends as sentences end, without anything of the program's inside."""
     assert message.strip() == message
     assert message.endswith("."), message
+    assert not message.endswith(("..", "?.", ":.")), message
     assert "\n" not in message, message
     assert "Traceback" not in message, message
     assert "Errno" not in message, message

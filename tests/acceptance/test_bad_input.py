@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.acceptance.api import (
@@ -303,6 +304,24 @@ def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert home.read_text() == "my notes"
 
 
+def test_a_database_that_is_none_is_left_as_it_is(tmp_path: Path) -> None:
+    database = tmp_path / "home" / "kumo.db"
+    database.parent.mkdir()
+    database.write_text("my notes")
+    assert "not a database" in refused_start(database.parent, "--port", "0")
+    assert database.read_text() == "my notes"
+
+
+def test_a_database_server_out_of_reach_is_named(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        port = closed.getsockname()[1]
+        variables = {"KUMO_DATABASE_URL": f"postgresql://ada:hidden@127.0.0.1:{port}/kumo"}
+        sentence = refused_start(tmp_path / "home", "--port", "0", variables=variables)
+    assert str(port) in sentence
+    assert "hidden" not in sentence
+
+
 def test_a_second_server_on_the_directory_leaves_the_first_alone(server: KumoServer) -> None:
     assert f"process {server.pid}" in refused_start(server.home, "--port", "0")
     assert server.client.get("/health").status_code == 200
@@ -352,11 +371,28 @@ def free_bytes(disk: Path) -> int:
     return state.f_bavail * state.f_frsize
 
 
+WAITS = """
+import os, time
+wait = os.path.join(os.environ["OUTPUT_DIR"], "wait")
+print("waits")
+with open(wait + ".new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(wait + ".new", wait)
+while os.path.exists(wait):
+    time.sleep(0.02)
+"""
+
+
 def test_a_full_disk_is_said_and_survived(small_disk: Path) -> None:
     with KumoServer(small_disk / "home") as server:
-        project_id = bring_project(server, "before", {"main.py": "print('fine')\n"})
+        project_id = bring_project(server, "before", {"main.py": "print('fine')\n", "wait.py": WAITS})
         task_id = make_task(server, project_id, "python main.py")
         assert run_to_end(server, task_id)["state"] == "succeeded"
+        going = request_run(server, make_task(server, project_id, "python wait.py"))
+        signal = outputs_of(server, project_id) / "wait"
+        until(signal.exists, what="a script that waits")
+        pid = int(signal.read_text())
+        until(lambda: show_run(server, going)["state"] == "running", what="a running script")
         large = zip_of({"main.py": "print('fine')\n", "data": random.Random(2).randbytes(2 * MIB)})  # noqa: S311
         ballast = fill(small_disk)
         taken = sorted(path for path in server.home.rglob("*") if path.is_file())
@@ -372,11 +408,17 @@ def test_a_full_disk_is_said_and_survived(small_disk: Path) -> None:
         ]
         for answer in answers:
             assert "full" in error_of(answer, 503, "unavailable")
-        assert server.client.get("/health").json()["status"] == "ok"
         assert server.client.get(f"/projects/{project_id}/files/main.py").json()["content"] == "print('fine')\n"
         assert sorted(path for path in server.home.rglob("*") if path.is_file()) == taken
 
+        # A script that ends now cannot leave its result yet; it is not lost.
+        signal.unlink()
+        until(lambda: not psutil.pid_exists(pid), what="the script's end")
+        assert server.client.get("/projects").status_code == 200
         ballast.unlink()
+        assert ended(server, going)["state"] == "succeeded"
+        assert log_of(server, going) == b"waits\n"
+        until(lambda: server.client.get("/health").json()["status"] == "ok", what="good health")
         answer = server.client.post("/projects", files={"file": ("a.zip", large)}, data={"name": "large"})
         assert answer.status_code == 201
         new_task_id = make_task(server, answer.json()["id"], "python main.py")
