@@ -36,6 +36,7 @@ from kumo.http import RequestContext, add_error_handlers
 from kumo.loops import Loops
 from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
 from kumo.projects import api as projects_api
+from kumo.projects.editing import remove_leftovers
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
@@ -137,7 +138,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
 
 
 def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
-    SnapshotStore(settings.home).remove_leftovers()
+    remove_leftovers(settings, SnapshotStore(settings.home))
     preparation = Preparation(settings, app.state.interpreters)
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now)
     loops.start("supervisor", supervisor.forever)

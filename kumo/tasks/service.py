@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -179,11 +179,11 @@ async def _check(session: AsyncSession, definition: TaskDefinition) -> None:
     split_command(definition.command, shell=definition.shell)
     project = await session.get(Project, definition.project_id)
     if project is None or project.deleted_at is not None:
-        raise InvalidInput.at("project_id", f"Project {definition.project_id} does not exist.")
+        raise _no_project(definition)
     if definition.environment_id is not None:
         environment = await session.get(Environment, definition.environment_id)
         if environment is None or environment.deleted_at is not None:
-            raise InvalidInput.at("environment_id", f"Environment {definition.environment_id} does not exist.")
+            raise _no_environment(definition)
 
 
 async def _flush_name(session: AsyncSession, name: str) -> None:
@@ -225,23 +225,30 @@ async def _arm(session: AsyncSession, task_id: int, now: datetime) -> None:
 
 
 async def _count_use(session: AsyncSession, definition: TaskDefinition, by: int) -> None:
-    """Keep the counts that protect what tasks use from being deleted."""
-    await session.execute(
-        update(Project).where(Project.id == definition.project_id).values(task_count=Project.task_count + by)
+    """Keep the counts that protect what tasks use from being deleted; refuse what was deleted a moment ago."""
+    counted = await session.scalar(
+        update(Project)
+        .where(Project.id == definition.project_id, Project.deleted_at.is_(None))
+        .values(task_count=Project.task_count + by)
+        .returning(Project.id)
     )
-    if definition.environment_id is not None:
-        await session.execute(
-            update(Environment)
-            .where(Environment.id == definition.environment_id)
-            .values(task_count=Environment.task_count + by)
-        )
+    if counted is None and by > 0:
+        raise _no_project(definition)
+    if definition.environment_id is None:
+        return
+    counted = await session.scalar(
+        update(Environment)
+        .where(Environment.id == definition.environment_id, Environment.deleted_at.is_(None))
+        .values(task_count=Environment.task_count + by)
+        .returning(Environment.id)
+    )
+    if counted is None and by > 0:
+        raise _no_environment(definition)
 
 
-async def next_due(session: AsyncSession, task_ids: Sequence[int]) -> dict[int, datetime]:
-    """When each of some tasks is due next; without those that are not."""
-    rows = await session.execute(
-        select(TriggerRow.task_id, func.min(TriggerRow.next_due_at))
-        .where(TriggerRow.task_id.in_(task_ids), TriggerRow.next_due_at.is_not(None))
-        .group_by(TriggerRow.task_id)
-    )
-    return {task_id: due_at for task_id, due_at in rows if due_at is not None}
+def _no_project(definition: TaskDefinition) -> InvalidInput:
+    return InvalidInput.at("project_id", f"Project {definition.project_id} does not exist.")
+
+
+def _no_environment(definition: TaskDefinition) -> InvalidInput:
+    return InvalidInput.at("environment_id", f"Environment {definition.environment_id} does not exist.")
