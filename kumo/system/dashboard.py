@@ -27,6 +27,7 @@ router = APIRouter(tags=["dashboard"])
 _DAYS = 14
 _RATE_DAYS = 7
 _LISTED = 10
+_TRIGGERS_LOOKED_AT = 5  # for each task that is listed: a few have several triggers
 _FAILURES = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
 
 
@@ -157,15 +158,15 @@ async def _next_due(session: AsyncSession, project_id: int | None) -> list[NextD
         .join(Task, Task.id == TriggerRow.task_id)
         .where(TriggerRow.next_due_at.is_not(None), Task.active)
         .order_by(TriggerRow.next_due_at)
-        .limit(_LISTED)
+        .limit(_LISTED * _TRIGGERS_LOOKED_AT)
     )
     if project_id is not None:
         query = query.where(Task.project_id == project_id)
-    return [
-        NextDue(task_id=task_id, task_name=name, due_at=due_at)
-        for task_id, name, due_at in (await session.execute(query))
-        if due_at is not None
-    ]
+    first: dict[int, NextDue] = {}
+    for task_id, name, due_at in await session.execute(query):
+        if due_at is not None and len(first) < _LISTED:
+            first.setdefault(task_id, NextDue(task_id=task_id, task_name=name, due_at=due_at))
+    return list(first.values())
 
 
 async def _top_failures(session: AsyncSession, now: datetime, project_id: int | None) -> list[Failures]:

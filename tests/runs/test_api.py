@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+
+_FINAL = {"succeeded", "failed", "timed_out", "stopped", "lost"}
+
+
+@pytest.fixture
+async def project_id(client: httpx.AsyncClient) -> int:
+    """A project with one script that prints three lines."""
+    project = (await client.post("/projects", json={"name": "etl"})).json()
+    script = "print('first')\nprint('Größe: 5 日')\nprint('last')\n"
+    assert (await client.put(f"/projects/{project['id']}/files/main.py", json={"content": script})).is_success
+    return int(project["id"])
+
+
+async def add_task(client: httpx.AsyncClient, project_id: int, **fields: Any) -> int:
+    body = {"name": "nightly", "project_id": project_id, "command": "python main.py"} | fields
+    answer = await client.post("/tasks", json=body)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+async def run_to_its_end(client: httpx.AsyncClient, task_id: int) -> dict[str, Any]:
+    asked = await client.post(f"/tasks/{task_id}/run", json={})
+    assert asked.status_code == 202, asked.text
+    return await ended(client, asked.json()["id"])
+
+
+async def ended(client: httpx.AsyncClient, run_id: int) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            run: dict[str, Any] = (await client.get(f"/runs/{run_id}")).json()
+            if run["state"] in _FINAL:
+                return run
+            await asyncio.sleep(0.05)
+
+
+def events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream with their data; an event's id is put with its data."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "event" in fields:
+            found.append((fields["event"], json.loads(fields["data"]) | {"id": fields.get("id")}))
+    return found
+
+
+async def test_a_run_is_asked_for_and_its_log_is_read(client: httpx.AsyncClient, project_id: int) -> None:
+    task_id = await add_task(client, project_id)
+    run = await run_to_its_end(client, task_id)
+    assert (run["state"], run["exit_code"], run["reason"], run["task_name"]) == ("succeeded", 0, None, "nightly")
+    assert run["cause"] == {"type": "manual", "trigger_id": None, "due_at": None, "actor": "ada"}
+    (attempt,) = run["attempts"]
+    assert (attempt["number"], attempt["state"], attempt["worker"]) == (1, "succeeded", "local")
+    assert run["duration_seconds"] >= 0
+    task = (await client.get(f"/tasks/{task_id}")).json()
+    assert task["last_run"] == {"id": run["id"], "state": "succeeded", "ended_at": run["ended_at"]}
+
+    text = "first\nGröße: 5 日\nlast\n"
+    size = len(text.encode())
+    url = f"/runs/{run['id']}/log"
+    whole = await client.get(url)
+    assert whole.text == text
+    assert {name: whole.headers[name] for name in ("X-Log-Size", "X-Log-Offset", "X-Log-Final")} == {
+        "X-Log-Size": str(size),
+        "X-Log-Offset": "0",
+        "X-Log-Final": "true",
+    }
+    assert (await client.get(f"{url}?offset=6&limit=3")).content == text.encode()[6:9]
+    tail = await client.get(f"{url}?tail=1")
+    assert (tail.text, tail.headers["X-Log-Offset"]) == ("last\n", str(size - 5))
+    assert (await client.get(f"{url}?offset={2**63 - 1}")).content == b""
+
+    found = (await client.get(f"{url}/search", params={"q": "GRÖSSE"})).json()
+    assert found == {"items": [{"offset": 6, "line": 2, "text": "Größe: 5 日"}], "next_offset": None}
+    download = await client.get(f"{url}/download")
+    assert download.text == text
+    assert f'filename="run-{run["id"]}-1.log"' in download.headers["Content-Disposition"]
+
+    stream = events((await client.get(f"{url}/stream")).text)
+    assert "".join(data["text"] for kind, data in stream if kind == "log") == text
+    assert stream[-1] == ("end", {"state": "succeeded", "id": None})
+    resumed = events((await client.get(f"{url}/stream", headers={"Last-Event-ID": "6"})).text)
+    assert [data["text"] for kind, data in resumed if kind == "log"] == ["Größe: 5 日\nlast\n"]
+    assert resumed[0][1]["id"] == str(size)
+
+
+@on_one_database
+async def test_questions_about_a_log_that_cannot_be_answered(client: httpx.AsyncClient, project_id: int) -> None:
+    run = await run_to_its_end(client, await add_task(client, project_id))
+    url = f"/runs/{run['id']}/log"
+    assert (await client.get(f"{url}?attempt=2")).status_code == 404
+    for question in ("?offset=-1", "?limit=0", f"?limit={(4 << 20) + 1}", "?tail=0", f"?offset={2**63}", "?attempt=0"):
+        assert (await client.get(url + question)).status_code == 422, question
+    assert (await client.get(f"{url}/search?q=")).status_code == 422
+    assert (await client.get(f"{url}/stream", headers={"Last-Event-ID": "x"})).status_code == 422
+    for path in ("", "/stream", "/search?q=a", "/download"):
+        assert (await client.get(f"/runs/999/log{path}")).status_code == 404
+        assert (await client.get(f"/runs/{2**70}/log{path}")).status_code == 422
+
+
+async def test_a_run_is_followed_stopped_and_repeated(client: httpx.AsyncClient, project_id: int) -> None:
+    task_id = await add_task(client, project_id, command="sleep 600", stop_grace_seconds=1)
+    run_id = (await client.post(f"/tasks/{task_id}/run", json={})).json()["id"]
+    refused = await client.delete(f"/tasks/{task_id}")
+    assert refused.status_code == 409
+    assert "has 1 run queued or going" in refused.json()["error"]["message"]
+    async with asyncio.timeout(60):
+        while (await client.get(f"/runs/{run_id}")).json()["state"] != "running":
+            await asyncio.sleep(0.05)
+    empty = await client.get(f"/runs/{run_id}/log?tail=100")
+    assert (empty.status_code, empty.content, empty.headers["X-Log-Final"]) == (200, b"", "false")
+    assert (await client.post(f"/runs/{run_id}/stop")).status_code == 202
+    run = await ended(client, run_id)
+    assert run["state"] == "stopped"
+    assert (await client.post(f"/runs/{run_id}/stop")).status_code == 409
+
+    await client.patch(f"/tasks/{task_id}", json={"command": "true"})
+    again = await client.post(f"/runs/{run_id}/rerun", json={})
+    assert (again.status_code, again.json()["command"], again.json()["cause"]["type"]) == (202, "true", "rerun")
+    assert (await ended(client, again.json()["id"]))["state"] == "succeeded"
+
+    assert (await client.delete(f"/tasks/{task_id}")).status_code == 204
+    assert (await client.get(f"/runs/{run_id}")).json()["task_name"] == "nightly"
+    gone = await client.post(f"/runs/{run_id}/rerun")
+    assert gone.status_code == 409
+    assert "has been deleted" in gone.json()["error"]["message"]
+
+
+async def test_runs_are_listed_newest_first_in_pages_and_by_what_they_are(
+    client: httpx.AsyncClient, project_id: int
+) -> None:
+    works, fails = await add_task(client, project_id), await add_task(client, project_id, name="f", command="false")
+    ids = [(await run_to_its_end(client, task_id))["id"] for task_id in (works, fails, works)]
+
+    async def listed(**params: Any) -> list[int]:
+        answer = await client.get("/runs", params=params)
+        assert answer.status_code == 200, answer.text
+        return [run["id"] for run in answer.json()["items"]]
+
+    first = (await client.get("/runs?limit=2")).json()
+    assert [run["id"] for run in first["items"]] == ids[:0:-1]
+    assert await listed(limit=2, cursor=first["next_cursor"]) == ids[:1]
+    assert await listed(task_id=fails) == ids[1:2]
+    assert await listed(state=["failed", "lost"]) == ids[1:2]
+    assert await listed(project_id=project_id + 1) == []
+    queued_at = (await client.get(f"/runs/{ids[2]}")).json()["queued_at"]
+    assert await listed(**{"from": queued_at}) == ids[2:]
+    assert await listed(to=queued_at) == ids[1::-1]
+    answer = await client.get(f"/tasks/{works}/runs")
+    assert [run["id"] for run in answer.json()["items"]] == [ids[2], ids[0]]
+
+
+@on_one_database
+async def test_questions_about_runs_that_cannot_be_answered(client: httpx.AsyncClient, project_id: int) -> None:
+    for question in (
+        "state=sleeping",
+        f"task_id={2**70}",
+        "from=2026-01-01T00:00:00",
+        "to=9999-12-31T23:59:59-14:00",
+        "cursor=W10",
+        "limit=501",
+    ):
+        answer = await client.get(f"/runs?{question}")
+        assert answer.status_code == 422, question
+        assert answer.json()["error"]["details"][0]["field"].split(".")[0] == question.split("=")[0]
+    assert (await client.get("/runs/999")).status_code == 404
+    assert (await client.get(f"/runs/{2**70}")).status_code == 422
+    assert (await client.post("/tasks/999/run")).status_code == 404
+    task_id = await add_task(client, project_id)
+    assert (await client.post(f"/tasks/{task_id}/run", json={"fast": True})).status_code == 422
