@@ -130,7 +130,7 @@ async def test_pausing_takes_the_next_moment_away_and_resuming_brings_it_back(
 async def test_what_is_wrong_is_named(client: httpx.AsyncClient, project_id: int) -> None:
     task = await created(client, project_id)
     good = {"name": "other", "project_id": project_id, "command": "true"}
-    for wrong, field in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"colour": "red"}, "colour"),
         ({"name": ""}, "name"),
         ({"name": "  "}, "name"),
@@ -146,7 +146,8 @@ async def test_what_is_wrong_is_named(client: httpx.AsyncClient, project_id: int
         ({"timeout_seconds": 0}, "timeout_seconds"),
         ({"timeout_seconds": "NaN"}, "timeout_seconds"),
         ({"tags": ["x" * 51]}, "tags.0"),
-    ]:
+    ]
+    for wrong, field in cases:
         assert blamed(await client.post("/tasks", json=good | wrong)) == [field], wrong
         assert blamed(await client.patch(f"/tasks/{task['id']}", json=wrong)) == [field], wrong
 
