@@ -25,4 +25,4 @@ for hour in range(6, 22, 3):
     console.print(f"[dim]measured {hour:02}:00[/]")
     time.sleep(0.4)
 console.print(table)
-console.print(f"[green]Kept in {output}[/]")
+console.print(f"[green]Kept in {output.name}[/]")

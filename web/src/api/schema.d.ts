@@ -878,7 +878,7 @@ export interface paths {
         head?: never;
         /**
          * Change a task
-         * @description Change the fields that are given; a trigger with an unknown or no `id` is new and counts from now.
+         * @description Change the fields that are given; a trigger without an `id` is new and counts from now.
          */
         patch: operations["change_task_api_v1_tasks__task_id__patch"];
         trace?: never;
