@@ -27,15 +27,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_output_that_does_not_fit_is_dropped_and_counted_and_the_script_goes_on(
-    attempts: Attempts, small_disk: Path
+    attempts: Attempts, small_disk: Path, tmp_path: Path
 ) -> None:
-    spec = attempts.spec("sh", "-c", "head -c 5000000 /dev/zero; exit 7")
+    printed = tmp_path / "printed"
+    spec = attempts.spec("sh", "-c", f"head -c 5000000 /dev/zero; touch {printed}; exit 7")
     spec = dataclasses.replace(spec, directory=str(attempt_directory(small_disk, 1, 1)))
     await attempts.begin(spec)
     directory = Path(spec.directory)
-    # The result does not fit either: it is stored as soon as there is room again.
-    async with asyncio.timeout(10):
-        while (directory / "log").stat().st_size < 1_000_000:
+    # The result does not fit either: it is stored as soon as there is room again. Not before all is printed: more
+    # output would take the room.
+    async with asyncio.timeout(30):
+        while not printed.exists():
             await asyncio.sleep(0.02)
     await asyncio.to_thread(os.truncate, directory / "log", 500_000)
     result = await attempts.end(spec)
