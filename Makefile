@@ -44,7 +44,7 @@ bench: dev ## Measure how fast runs start and end, beside a bare loop on this ma
 lock: .venv/run.stamp ## Renew requirements*.lock from pyproject.toml, with the newest versions allowed
 	@scripts/lock --upgrade
 
-openapi: dev ## Renew web/openapi.json and the web UI's types of it
+openapi: .venv/dev.stamp web/node_modules/.package-lock.json ## Renew web/openapi.json and the web UI's types of it
 	@$(BIN)/kumo openapi > web/openapi.json.new
 	@mv web/openapi.json.new web/openapi.json
 	@scripts/npm run --silent api
