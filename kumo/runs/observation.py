@@ -22,6 +22,11 @@ class Observation:
     result: Result | None = None
     lost_reason: str | None = None
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the attempt is over."""
+        return self.result is not None or self.lost_reason is not None
+
 
 def observe(home: Path, attempts: Sequence[tuple[int, int]]) -> list[Observation]:
     """Look at some attempts, given as run id and number. Blocks for some file reads each."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
-from typing import Any, cast
 
 import structlog
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
@@ -24,12 +23,11 @@ from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
 from kumo.runner.contract import attempt_directory
-from kumo.runs.models import Attempt, Run
+from kumo.runs.models import Run
+from kumo.runs.moves import give_up, start, store
 from kumo.runs.observation import Observation, observe
 from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
-from kumo.runs.service import move_run
-from kumo.runs.states import ACTIVE, OPEN, RunState, reason_after, state_after
-from kumo.runs.tally import Ended, note_ends
+from kumo.runs.states import ACTIVE, OPEN, RunState
 from kumo.settings import Settings
 from kumo.workers.dispatch import Dispatcher
 
@@ -41,51 +39,6 @@ _RELAUNCH_SECONDS = 10.0
 _LARGEST_BATCH = 500
 _NO_LIMIT = 1 << 31
 _GATHER_SECONDS = 0.005
-_LOCAL = "local"
-
-# Tables, not classes: many rows in one statement, without the unit of work looking at each.
-_runs = cast(Table, Run.__table__)
-_attempts = cast(Table, Attempt.__table__)
-_MOVE_TO_RUNNING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
-    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"), reason=None)
-)
-_MOVE_TO_END = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
-    .values(
-        state=bindparam("b_state"),
-        reason=bindparam("b_reason"),
-        started_at=bindparam("b_started_at"),
-        ended_at=bindparam("b_ended_at"),
-        exit_code=bindparam("b_exit_code"),
-    )
-)
-_MOVE_TO_STARTING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
-    .values(state=RunState.STARTING, build_id=bindparam("b_build_id"), reason=None)
-)
-_END_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
-    .values(
-        state=bindparam("b_state"),
-        exit_code=bindparam("b_exit_code"),
-        started_at=bindparam("b_started_at"),
-        ended_at=bindparam("b_ended_at"),
-        peak_memory_bytes=bindparam("b_peak_memory_bytes"),
-        peak_cpu_percent=bindparam("b_peak_cpu_percent"),
-        cpu_seconds=bindparam("b_cpu_seconds"),
-        log_bytes=bindparam("b_log_bytes"),
-    )
-)
-_START_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
-    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +121,21 @@ class Supervisor:
         if not await self._anything_open():
             return 0
         observations, active = await self._observe(full=full)
-        ended = sum(map(_is_end, observations))
+        ended = sum(seen.is_end for seen in observations)
         candidates = await self._candidates(look_at_all=full or builds_changed, ending=ended)
-        moved, launches = 0, []
+        moved: list[int] = []
+        launches: list[_Launch] = []
         if observations or candidates:
             async with self._database.write() as session:
-                moved = await self._store(session, observations, now)
+                moved = await store(session, observations, now)
                 launches = await self._claim(session, candidates, now, tell_reasons=full)
+        for run_id in moved:
+            self._launched_at.pop(run_id, None)
         if full:
             launches += await self._forgotten(active, observations)
         for launch in launches:
             await self._launch(launch, now)
-        return moved + len(launches)
+        return len(moved) + len(launches)
 
     async def _anything_open(self) -> bool:
         """The one question of an idle second."""
@@ -236,28 +192,6 @@ class Supervisor:
                 await self._preparation.learn(session, candidate.run)
         return candidates
 
-    async def _store(self, session: AsyncSession, observations: Sequence[Observation], now: datetime) -> int:
-        """Store what was seen; a run that is no longer in the state it was seen in is left alone."""
-        if not observations:
-            return 0
-        seen = {observation.run_id: observation for observation in observations}
-        rows = await session.scalars(select(Run).where(Run.id.in_(seen), Run.state.in_(ACTIVE)).with_for_update())
-        runs = rows.all()
-        begun = [_begin_values(run, seen[run.id]) for run in runs if not _is_end(seen[run.id])]
-        ended = [_end_values(run, seen[run.id], now) for run in runs if _is_end(seen[run.id])]
-        if begun:
-            await session.execute(_MOVE_TO_RUNNING, begun)
-            await session.execute(_START_ATTEMPT, begun)
-        if ended:
-            await session.execute(_MOVE_TO_END, ended)
-            await session.execute(_END_ATTEMPT, ended)
-        by_id = {run.id: run for run in runs}
-        await note_ends(session, [Ended.of(by_id[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended])
-        for run in runs:
-            self._launched_at.pop(run.id, None)
-            announce(session, "run", run.id)
-        return len(runs)
-
     async def _claim(
         self, session: AsyncSession, candidates: Sequence[_Candidate], now: datetime, *, tell_reasons: bool
     ) -> list[_Launch]:
@@ -285,14 +219,14 @@ class Supervisor:
                         launches.append(_Launch(run=run, project_name=candidate.project_name, ready=ready))
                         continue
                     case Impossible() as impossible:
-                        await self._give_up(session, run, RunState.QUEUED, impossible.reason, now)
+                        await give_up(session, run, RunState.QUEUED, impossible.reason, now)
                         continue
                     case Waits() as waits:
                         reason = waits.reason
             if reason != run.reason and (tell_reasons or reason == WAITS_FOR_BUILD):
                 await session.execute(update(Run).where(Run.id == run.id).values(reason=reason))
                 announce(session, "run", run.id)
-        await self._store_claims(session, launches)
+        await start(session, [(launch.run, launch.ready.build_id) for launch in launches])
         return launches
 
     async def _places(self, session: AsyncSession) -> _Places:
@@ -301,21 +235,6 @@ class Supervisor:
         )
         of_task = dict(rows.all())
         return _Places(free=self._settings.max_parallel_runs - sum(of_task.values()), of_task=of_task)
-
-    async def _store_claims(self, session: AsyncSession, launches: Sequence[_Launch]) -> None:
-        if not launches:
-            return
-        claims = [{"b_id": launch.run.id, "b_build_id": launch.ready.build_id} for launch in launches]
-        await session.execute(_MOVE_TO_STARTING, claims)
-        await session.execute(
-            insert(_attempts),
-            [
-                {"run_id": launch.run.id, "number": launch.run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
-                for launch in launches
-            ],
-        )
-        for launch in launches:
-            announce(session, "run", launch.run.id)
 
     async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[_Launch]:
         """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
@@ -347,60 +266,8 @@ class Supervisor:
         except (KumoError, OSError) as error:
             log.warning("a run could not be launched", run_id=run.id, error=str(error))
             async with self._database.write() as session:
-                await self._give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
-
-    async def _give_up(self, session: AsyncSession, run: Run, source: RunState, reason: str, now: datetime) -> None:
-        if await move_run(session, run.id, source, RunState.FAILED, reason=reason, ended_at=now):
-            await session.execute(
-                update(Attempt)
-                .where(Attempt.run_id == run.id, Attempt.number == run.attempt)
-                .values(state=RunState.FAILED, ended_at=now)
-            )
-            await note_ends(session, [Ended.of(run, RunState.FAILED, now)])
-            announce(session, "run", run.id)
+                await give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
 
 
 def _is_news(seen: Observation, state: str) -> bool:
-    return _is_end(seen) or (seen.started is not None and state == RunState.STARTING)
-
-
-def _is_end(seen: Observation) -> bool:
-    return seen.result is not None or seen.lost_reason is not None
-
-
-def _begin_values(run: Run, seen: Observation) -> dict[str, Any]:
-    assert seen.started is not None
-    return {"b_id": run.id, "b_number": run.attempt, "b_started_at": _moment(seen.started.started_at)}
-
-
-def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = {"b_id": run.id, "b_number": run.attempt, "b_source": run.state}
-    result = seen.result
-    if result is None:
-        assert seen.started is not None
-        return values | {
-            "b_state": RunState.LOST,
-            "b_reason": seen.lost_reason,
-            "b_started_at": _moment(seen.started.started_at),
-            "b_ended_at": now,
-            "b_exit_code": None,
-            "b_peak_memory_bytes": None,
-            "b_peak_cpu_percent": None,
-            "b_cpu_seconds": None,
-            "b_log_bytes": None,
-        }
-    return values | {
-        "b_state": state_after(result),
-        "b_reason": reason_after(result, run.timeout_seconds),
-        "b_started_at": _moment(result.started_at),
-        "b_ended_at": _moment(result.ended_at),
-        "b_exit_code": result.exit_code,
-        "b_peak_memory_bytes": result.peak_memory_bytes or None,
-        "b_peak_cpu_percent": result.peak_cpu_percent,
-        "b_cpu_seconds": result.cpu_seconds,
-        "b_log_bytes": result.log_bytes,
-    }
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return seen.is_end or (seen.started is not None and state == RunState.STARTING)
