@@ -23,8 +23,8 @@ def measure(workplace: Path) -> list[Figure]:
     with KumoServer(workplace / "throughput", KUMO_MAX_PARALLEL_RUNS="8") as server:
         python = os.path.realpath(sys.executable)  # not a shim of some version manager, which is a program of its own
         return [
-            _compare(server, "`/bin/true`", ("/bin/true",), count=400, must=0.20),
-            _compare(server, "`python -c pass`", (python, "-c", "pass"), count=80, must=0.80),
+            _compare(server, "`/bin/true`", ("/bin/true",), count=200, must=0.20),
+            _compare(server, "`python -c pass`", (python, "-c", "pass"), count=40, must=0.80),
         ]
 
 
