@@ -21,6 +21,9 @@ from kumo.settings import Settings, load_settings
 SERVER_FILE = "server.json"
 _BACKLOG = 2048
 _SHUTDOWN_SECONDS = 5
+# Longer than clients (httpx: 5 s) and proxies (nginx: 60 s) keep an idle connection: whoever closes first must not be
+# the server, or now and then a request is sent into a connection that has just been closed.
+_KEEP_ALIVE_SECONDS = 75
 
 _db = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -62,6 +65,7 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
         access_log=False,
         lifespan="off",  # begun below: uvicorn would show what fails there as a traceback
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         server_header=False,
         proxy_headers=False,
     )

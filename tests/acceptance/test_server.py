@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import select
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -43,3 +45,17 @@ def test_the_first_start_prints_a_link_that_makes_the_first_account_and_works_on
         assert server.client.get("/projects").status_code == 401
         assert server.client.post("/setup", json=account).status_code == 201
         assert server.client.post("/setup", json=account | {"username": "eve"}).status_code in {403, 409}
+
+
+def test_a_connection_that_was_idle_for_longer_than_clients_keep_one_still_serves(server: KumoServer) -> None:
+    address = httpx.URL(server.url)
+    connection = HTTPConnection(address.host, address.port or 80, timeout=10)
+    connection.request("GET", "/api/v1/health")
+    connection.getresponse().read()
+    assert connection.sock is not None
+    # Readable before it is asked anything would mean: closed by the server. uvicorn's own limit is 5 seconds.
+    readable, _, _ = select.select([connection.sock], [], [], 6)
+    assert readable == []
+    connection.request("GET", "/api/v1/health")
+    assert connection.getresponse().status == 200
+    connection.close()
