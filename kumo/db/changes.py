@@ -23,7 +23,7 @@ _BACKLOG = 1000
 class Change:
     """One row of interest is new, different or gone."""
 
-    kind: str  # "run", "task", "build", "project", "environment"; for loops alone: "queue", "schedule"
+    kind: str  # "run", "task", "build", "project", "environment"; for loops alone: "queue", "stop", "schedule"
     id: int
 
 

@@ -16,12 +16,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from kumo.runner import tree
 from kumo.runner.contract import (
     COMMAND_NOT_EXECUTABLE,
     COMMAND_NOT_FOUND,
     AttemptSpec,
+    Report,
     Result,
     Started,
     claim,
@@ -34,44 +36,72 @@ from kumo.runner.watch import Usage, Watch
 _RESULT_RETRY_SECONDS = 1.0
 _CATCHABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
-Notify = Callable[[str], None]
+
+class Runner:
+    """What one process needs to carry out attempts, one after the other."""
+
+    def __init__(self, report: Callable[[Report], None]) -> None:
+        """Make this process a runner; `report` passes word on, which may be lost."""
+        self._report = report
+        self._stop_pipe = _listen_for_stop_signal()
+        self._pid = os.getpid()
+        self._process_start = tree.process_start(self._pid)
+        self._boot_id = tree.boot_id()
+        tree.become_subreaper()
+
+    def run(self, spec: AttemptSpec) -> None:
+        """Carry out one attempt; returns when its result is durable, or at once when another runner has taken it."""
+        started = Started(
+            pid=self._pid, process_start=self._process_start, boot_id=self._boot_id, started_at=time.time()
+        )
+        _make_directory(spec.directory)
+        marker = claim(spec.directory, started)
+        if marker is None:
+            self._report(Report(run_id=spec.run_id, attempt=spec.attempt))
+            return
+        cpu_before = _cpu_seconds_of_children()
+        output = Output(spec.directory)
+        end = self._carry_out(spec, output, started)
+        output.close()
+        result = _result(end, output, started, _cpu_seconds_of_children() - cpu_before)
+        _leave(spec.directory, result)
+        os.close(marker)
+        os.chdir("/")  # so that an idle runner keeps nobody's directory busy
+        self._report(Report(run_id=spec.run_id, attempt=spec.attempt, result=result))
+
+    def _carry_out(self, spec: AttemptSpec, output: Output, started: Started) -> _End:
+        if stop_is_requested(spec.directory):
+            return _End(outcome="stopped", reason="Stopped before the script was started.")
+        try:
+            child = _spawn(spec, output)
+        except OSError as error:
+            exit_code, reason = _why_not_started(spec, error)
+            output.write(f"[kumo] {reason}\n".encode("utf-8", "surrogateescape"))
+            return _End(exit_code=exit_code, reason=reason)
+        self._report(Report(run_id=spec.run_id, attempt=spec.attempt, started=started))
+        watch = Watch(spec, child, output, self._stop_pipe)
+        watch.until_all_is_gone()
+        assert watch.status is not None
+        return _End(outcome=watch.outcome, exit_code=os.waitstatus_to_exitcode(watch.status), usage=watch.usage)
 
 
-def run_attempt(spec: AttemptSpec, notify: Notify) -> None:
-    """Carry out one attempt; returns when its result is durable, or at once when another runner has taken it."""
-    stop_pipe = _listen_for_stop_signal()
-    started_at = time.time()
-    os.makedirs(spec.directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is slow to load
-    pid = os.getpid()
-    marker = claim(
-        spec.directory,
-        Started(pid=pid, process_start=tree.process_start(pid), boot_id=tree.boot_id(), started_at=started_at),
-    )
-    if marker is None:
-        return
-    output = Output(spec.directory)
-    result = _carry_out(spec, output, stop_pipe, notify, started_at)
-    output.close()
-    _leave(spec.directory, result)
-    notify("ended")
+@dataclass(frozen=True, kw_only=True)
+class _End:
+    """How a script ended, or why there was none."""
+
+    outcome: str = "exited"
+    exit_code: int | None = None
+    reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
 
 
-def _carry_out(spec: AttemptSpec, output: Output, stop_pipe: int, notify: Notify, started_at: float) -> Result:
-    if stop_is_requested(spec.directory):
-        return _result("stopped", None, "Stopped before the script was started.", Usage(), output, started_at)
-    tree.become_subreaper()
+def _make_directory(directory: str) -> None:
     try:
-        child = _spawn(spec, output)
-    except OSError as error:
-        exit_code, reason = _why_not_started(spec, error)
-        output.write(f"[kumo] {reason}\n".encode("utf-8", "surrogateescape"))
-        return _result("exited", exit_code, reason, Usage(), output, started_at)
-    notify("started")
-    watch = Watch(spec, child, output, stop_pipe)
-    watch.until_all_is_gone()
-    assert watch.status is not None
-    exit_code = os.waitstatus_to_exitcode(watch.status)
-    return _result(watch.outcome, exit_code, None, watch.usage, output, started_at)
+        os.mkdir(directory, 0o700)  # noqa: PTH102 - pathlib is slow to load
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
 
 
 def _listen_for_stop_signal() -> int:
@@ -105,7 +135,7 @@ def _spawn(spec: AttemptSpec, output: Output) -> int:
         setsigdef=_CATCHABLE_SIGNALS,
         setsigmask=[],
     )
-    os.close(output.writer)
+    output.hand_over()
     return child
 
 
@@ -118,22 +148,24 @@ def _why_not_started(spec: AttemptSpec, error: OSError) -> tuple[int, str]:
     return COMMAND_NOT_EXECUTABLE, f"The command {command!r} cannot be started: {error.strerror}."
 
 
-def _result(  # noqa: PLR0913 - the facts of one end
-    outcome: str, exit_code: int | None, reason: str | None, usage: Usage, output: Output, started_at: float
-) -> Result:
-    ended_at = time.time()
+def _cpu_seconds_of_children() -> float:
+    """What all children that this process has waited for used, of earlier attempts too."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_seconds = used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime
+
+
+def _result(end: _End, output: Output, started: Started, cpu_seconds: float) -> Result:
+    ended_at = time.time()
     # A script shorter than a sampling tick has no peak but its average.
-    average = 100.0 * cpu_seconds / max(ended_at - started_at, 0.001)
+    average = 100.0 * cpu_seconds / max(ended_at - started.started_at, 0.001)
     return Result(
-        outcome=outcome,
-        exit_code=exit_code,
-        reason=reason,
-        started_at=started_at,
+        outcome=end.outcome,
+        exit_code=end.exit_code,
+        reason=end.reason,
+        started_at=started.started_at,
         ended_at=ended_at,
-        peak_memory_bytes=usage.memory_bytes,
-        peak_cpu_percent=round(max(usage.cpu_percent, average), 1),
+        peak_memory_bytes=end.usage.memory_bytes,
+        peak_cpu_percent=round(max(end.usage.cpu_percent, average), 1),
         cpu_seconds=round(cpu_seconds, 3),
         log_bytes=output.written_bytes,
         log_dropped_bytes=output.dropped_bytes,

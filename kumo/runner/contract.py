@@ -16,9 +16,9 @@ import fcntl
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 STARTED: Final = "started.json"
 LOG: Final = "log"
@@ -28,6 +28,9 @@ RESULT: Final = "result.json"
 
 # Offset in bytes, time in milliseconds since the epoch, number of complete lines before the offset.
 INDEX_ENTRY: Final = struct.Struct("<QQQ")
+
+# The length of the message that follows: specs to a runner, reports from it.
+FRAME: Final = struct.Struct("<I")
 
 COMMAND_NOT_FOUND: Final = 127  # the exit codes that a shell gives
 COMMAND_NOT_EXECUTABLE: Final = 126
@@ -49,8 +52,8 @@ class AttemptSpec:
     stop_grace_seconds: float
 
     def to_bytes(self) -> bytes:
-        """The message that a zygote takes."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode("utf-8", "surrogateescape")
+        """The message that a runner takes."""
+        return json.dumps(_fields(self), separators=(",", ":")).encode("utf-8", "surrogateescape")
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> AttemptSpec:
@@ -86,6 +89,42 @@ class Result:
     log_dropped_bytes: int  # printed, but not kept because the disk was full
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a runner says of its attempt in passing: a copy of what it has just left in the directory.
+
+    With neither, the runner is done with the attempt, and the directory says how it stands.
+    """
+
+    run_id: int
+    attempt: int
+    started: Started | None = None
+    result: Result | None = None
+
+    def to_bytes(self) -> bytes:
+        """The message that the server takes."""
+        return json.dumps(
+            {
+                "run_id": self.run_id,
+                "attempt": self.attempt,
+                "started": None if self.started is None else _fields(self.started),
+                "result": None if self.result is None else _fields(self.result),
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Report:
+        """Read `to_bytes` back."""
+        values = json.loads(raw)
+        return cls(
+            run_id=values["run_id"],
+            attempt=values["attempt"],
+            started=None if values["started"] is None else Started(**values["started"]),
+            result=None if values["result"] is None else Result(**values["result"]),
+        )
+
+
 def attempt_directory(home: Path, run_id: int, attempt: int) -> Path:
     """Where one attempt lives."""
     return run_directory(home, run_id) / str(attempt)
@@ -106,7 +145,7 @@ def claim(directory: str, started: Started) -> int | None:
     descriptor = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, json.dumps(asdict(started)).encode())
+        os.write(descriptor, json.dumps(_fields(started)).encode())
         os.fsync(descriptor)
         os.link(temporary, os.path.join(directory, STARTED))  # noqa: PTH118
     except FileExistsError:
@@ -148,7 +187,7 @@ def write_result(directory: str, result: Result) -> None:
     temporary = final + ".new"
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, json.dumps(asdict(result)).encode())
+        os.write(descriptor, json.dumps(_fields(result)).encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -182,3 +221,8 @@ def sync_directory(directory: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _fields(values: Any) -> dict[str, Any]:
+    """The fields of a dataclass with slots; `dataclasses.asdict` copies deeply, which is a tenth of a short attempt."""
+    return {name: getattr(values, name) for name in values.__slots__}

@@ -28,12 +28,17 @@ class Output:
         flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         self._directory = directory
         self._log = os.open(os.path.join(directory, LOG), flags, 0o600)  # noqa: PTH118
-        self._index: int | None = None
+        self._index = -1
         self._indexed_at = 0.0
         self._indexed_bytes = 0
         self._lines = 0
         self.written_bytes = 0
         self.dropped_bytes = 0
+
+    def hand_over(self) -> None:
+        """Let go of the writing side once the script has it, so that the pipe ends with the last process of its tree."""
+        os.close(self.writer)
+        self.writer = -1
 
     def pump(self) -> bool:
         """Move what is in the pipe now; False at its end, when no process holds the other side any more."""
@@ -68,8 +73,8 @@ class Output:
         """Make the log durable and let go of it."""
         if self.written_bytes:
             os.fsync(self._log)
-        for descriptor in (self.reader, self._log, self._index):
-            if descriptor is not None:
+        for descriptor in (self.reader, self.writer, self._log, self._index):
+            if descriptor >= 0:
                 os.close(descriptor)
 
     def _write_all(self, chunk: bytes) -> None:
@@ -93,7 +98,7 @@ class Output:
         """Note where and when the next byte is written. An entry that the full disk swallowed is only a longer gap."""
         self._indexed_at, self._indexed_bytes = now, self.written_bytes
         try:
-            if self._index is None:
+            if self._index < 0:
                 flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
                 self._index = os.open(os.path.join(self._directory, INDEX), flags, 0o600)  # noqa: PTH118
             os.write(self._index, INDEX_ENTRY.pack(self.written_bytes, int(now * 1000), self._lines))

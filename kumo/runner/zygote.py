@@ -1,8 +1,8 @@
-"""The warm process from which runners are forked: `python -I -m kumo.runner.zygote CONTROL_FD EVENTS_FD`.
+"""The warm process from which runners are forked: `python -I -m kumo.runner.zygote CONTROL_FD`.
 
-A fork of this small process costs a millisecond or two; starting an interpreter for each attempt costs tens. On
-CONTROL_FD it reads length-prefixed attempt specs; each runner says "started" and "ended" on EVENTS_FD, a hint that
-may be lost. When the server is gone it reads end-of-file and leaves; the runners stay.
+A fork of this small process costs a millisecond; starting an interpreter for each runner costs tens. With each byte on
+CONTROL_FD comes the descriptor of a channel, and a runner is forked for it. When the server is gone it reads
+end-of-file and leaves; the runners stay until their attempts have ended.
 """
 
 from __future__ import annotations
@@ -12,62 +12,76 @@ import gc
 import os
 import signal
 import socket
-import struct
 import sys
 import traceback
 from pathlib import Path
 
-from kumo.runner.attempt import run_attempt
-from kumo.runner.contract import LOG, AttemptSpec
-
-FRAME = struct.Struct("<I")
-EVENT = struct.Struct("<QI8s")  # run id, attempt, "started" or "ended"
+from kumo.runner.attempt import Runner
+from kumo.runner.contract import FRAME, LOG, AttemptSpec, Report
 
 
-def main(control: socket.socket, events: socket.socket) -> None:
-    """Fork one runner for each spec until the server closes its end."""
+def main(control: socket.socket) -> None:
+    """Fork one runner for each channel until the server closes its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # runners are nobody's children: the kernel reaps them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.disable()
     gc.freeze()  # so that a runner's collector does not touch, and thereby copy, pages shared with this process
-    while frame := _read_frame(control):
-        if os.fork() == 0:
-            control.close()
-            _be_runner(frame, events)
+    while True:
+        message, descriptors, _flags, _address = socket.recv_fds(control, 1, 1)
+        if not message:
+            return
+        with socket.socket(fileno=descriptors[0]) as channel:
+            channel.set_inheritable(False)
+            if os.fork() == 0:
+                control.close()
+                _be_runner(channel)
 
 
-def _be_runner(frame: bytes, events: socket.socket) -> None:
-    """Never returns: the process ends with the attempt."""
-    spec = AttemptSpec.from_bytes(frame)
+def _be_runner(channel: socket.socket) -> None:
+    """Carry out attempts, one after the other, until the server closes the channel. Never returns.
 
-    def notify(event: str) -> None:
-        # Refused when the server is gone or busy: it finds the marker and the result by itself.
+    A runner serves many attempts because most of what a fork costs is paid at the first: copying the pages that it
+    writes to.
+    """
+
+    def report(word: Report) -> None:
+        # Refused when the server is gone: it finds the marker and the result by itself.
+        message = word.to_bytes()
         with contextlib.suppress(OSError):
-            events.send(EVENT.pack(spec.run_id, spec.attempt, event.encode()), socket.MSG_DONTWAIT)
+            channel.send(FRAME.pack(len(message)) + message, socket.MSG_DONTWAIT)
 
     code = 1
+    spec: AttemptSpec | None = None
     try:
         os.setsid()
-        run_attempt(spec, notify)
+        gc.enable()
+        runner = Runner(report)
+        while frame := _read_frame(channel):
+            spec = AttemptSpec.from_bytes(frame)
+            runner.run(spec)
         code = 0
     except BaseException:  # noqa: BLE001 - the last line of a process: a defect must be found in the attempt's log
-        with Path(spec.directory, LOG).open("a", encoding="utf-8") as log:
-            log.write("[kumo] The runner itself failed:\n" + traceback.format_exc())
+        if spec is not None:
+            with Path(spec.directory, LOG).open("a", encoding="utf-8") as log:
+                log.write("[kumo] The runner itself failed:\n" + traceback.format_exc())
     finally:
         os._exit(code)
 
 
-def _read_frame(control: socket.socket) -> bytes:
+def _read_frame(channel: socket.socket) -> bytes:
     """The next spec; empty when the server has gone."""
-    header = _read_exactly(control, FRAME.size)
-    return _read_exactly(control, FRAME.unpack(header)[0]) if header else b""
+    header = _read_exactly(channel, FRAME.size)
+    return _read_exactly(channel, FRAME.unpack(header)[0]) if header else b""
 
 
-def _read_exactly(control: socket.socket, count: int) -> bytes:
+def _read_exactly(channel: socket.socket, count: int) -> bytes:
     parts = bytearray()
     while len(parts) < count:
-        part = control.recv(count - len(parts))
+        try:
+            part = channel.recv(count - len(parts))
+        except ConnectionResetError:  # the server went with a report of ours unread
+            return b""
         if not part:
             return b""
         parts += part
@@ -75,7 +89,4 @@ def _read_exactly(control: socket.socket, count: int) -> bytes:
 
 
 if __name__ == "__main__":
-    main(
-        socket.socket(fileno=int(sys.argv[1])),
-        socket.socket(fileno=int(sys.argv[2])),
-    )
+    main(socket.socket(fileno=int(sys.argv[1])))

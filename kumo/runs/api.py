@@ -42,8 +42,7 @@ async def run_task(
 ) -> RunOut:
     """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
     del body
-    task = await tasks.get(session, task_id)
-    run = await service.request_run(session, task, Cause(type="manual", actor=actor.username), utc_now())
+    run = await service.request_run(session, task_id, Cause(type="manual", actor=actor.username), utc_now())
     return run_out(run, [])
 
 

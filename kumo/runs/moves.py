@@ -21,6 +21,9 @@ _LOCAL = "local"
 # Tables, not classes: many rows in one statement, without the unit of work looking at each.
 _runs = cast(Table, Run.__table__)
 _attempts = cast(Table, Attempt.__table__)
+_GOING = (
+    select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
+)
 _MOVE_TO_RUNNING = (
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
@@ -56,6 +59,7 @@ _END_ATTEMPT = (
         log_bytes=bindparam("b_log_bytes"),
     )
 )
+_ADD_ATTEMPT = insert(_attempts)
 _START_ATTEMPT = (
     update(_attempts)
     .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
@@ -68,8 +72,8 @@ async def store(session: AsyncSession, observations: Sequence[Observation], now:
     if not observations:
         return []
     seen = {observation.run_id: observation for observation in observations}
-    rows = await session.scalars(select(Run).where(Run.id.in_(seen), Run.state.in_(ACTIVE)).with_for_update())
-    runs = {run.id: run for run in rows}
+    rows = await session.scalars(_GOING, {"b_ids": list(seen)})
+    runs = {run.id: run for run in rows if _is_news(seen[run.id], run)}
     begun = [_begin_values(run, seen[run.id]) for run in runs.values() if not seen[run.id].is_end]
     ended = [_end_values(run, seen[run.id], now) for run in runs.values() if seen[run.id].is_end]
     if begun:
@@ -90,7 +94,7 @@ async def start(session: AsyncSession, claims: Sequence[tuple[Run, int | None]])
         return
     await session.execute(_MOVE_TO_STARTING, [{"b_id": run.id, "b_build_id": build_id} for run, build_id in claims])
     await session.execute(
-        insert(_attempts),
+        _ADD_ATTEMPT,
         [
             {"run_id": run.id, "number": run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
             for run, _build_id in claims
@@ -110,6 +114,12 @@ async def give_up(session: AsyncSession, run: Run, source: RunState, reason: str
         )
         await note_ends(session, [Ended.of(run, RunState.FAILED, now)])
         announce(session, "run", run.id)
+
+
+def _is_news(seen: Observation, run: Run) -> bool:
+    if seen.attempt != run.attempt:
+        return False
+    return seen.is_end or (seen.started is not None and run.state == RunState.STARTING)
 
 
 def _begin_values(run: Run, seen: Observation) -> dict[str, Any]:

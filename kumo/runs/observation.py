@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kumo.runner.contract import Result, Started, attempt_directory, read_result, read_started, runner_is_alive
+from kumo.runner.contract import Report, Result, Started, attempt_directory, read_result, read_started, runner_is_alive
 from kumo.runner.tree import boot_id
 
 REBOOTED = "The machine was restarted while it ran."
@@ -18,9 +18,17 @@ class Observation:
     """One attempt as it stands: not taken, going, ended or lost."""
 
     run_id: int
+    attempt: int
     started: Started | None = None
     result: Result | None = None
     lost_reason: str | None = None
+
+    @classmethod
+    def of(cls, report: Report) -> Observation | None:
+        """What a runner's report says; None when it only says to look."""
+        if report.started is None and report.result is None:
+            return None
+        return cls(run_id=report.run_id, attempt=report.attempt, started=report.started, result=report.result)
 
     @property
     def is_end(self) -> bool:
@@ -30,19 +38,19 @@ class Observation:
 
 def observe(home: Path, attempts: Sequence[tuple[int, int]]) -> list[Observation]:
     """Look at some attempts, given as run id and number. Blocks for some file reads each."""
-    return [_observe(run_id, attempt_directory(home, run_id, number)) for run_id, number in attempts]
+    return [_observe(run_id, number, attempt_directory(home, run_id, number)) for run_id, number in attempts]
 
 
-def _observe(run_id: int, directory: Path) -> Observation:
+def _observe(run_id: int, number: int, directory: Path) -> Observation:
     result = read_result(directory)
     if result is not None:
-        return Observation(run_id=run_id, result=result)
+        return Observation(run_id=run_id, attempt=number, result=result)
     started = read_started(directory)
     if started is None or runner_is_alive(directory):
-        return Observation(run_id=run_id, started=started)
+        return Observation(run_id=run_id, attempt=number, started=started)
     # The runner may have left its result between the two looks.
     result = read_result(directory)
     if result is not None:
-        return Observation(run_id=run_id, result=result)
+        return Observation(run_id=run_id, attempt=number, result=result)
     reason = VANISHED if started.boot_id == boot_id() else REBOOTED
-    return Observation(run_id=run_id, started=started, lost_reason=reason)
+    return Observation(run_id=run_id, attempt=number, started=started, lost_reason=reason)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kumo.db.session import Database
 from kumo.environments import service as environments
 from kumo.environments.declarations import declaration_of, script_of
 from kumo.environments.interpreters import Interpreters
@@ -71,15 +72,20 @@ class Preparation:
         self._store = SnapshotStore(settings.home)
         self._known: dict[tuple[int, str], _Known] = {}
 
-    async def learn(self, session: AsyncSession, run: Run) -> None:
-        """Read what the run's files declare, once for each snapshot and command; slow, so not within a write.
+    def knows(self, run: Run) -> bool:
+        """Whether the run has been learnt about."""
+        return _key(run) in self._known
+
+    async def learn(self, database: Database, run: Run) -> None:
+        """Read what the run's files declare, once for each snapshot and command; slow, so not within a transaction.
 
         Also checks out the files and finds the interpreters, for the same reason.
         """
         key = _key(run)
         if key in self._known:
             return
-        tree_hash = await session.scalar(select(Snapshot.tree_hash).where(Snapshot.id == run.snapshot_id))
+        async with database.read() as session:
+            tree_hash = await session.scalar(select(Snapshot.tree_hash).where(Snapshot.id == run.snapshot_id))
         assert tree_hash is not None, "a run's snapshot outlives the run"
         await self._interpreters.default()
         declared: EnvironmentSpec | KumoError | None
@@ -119,7 +125,8 @@ class Preparation:
 
     async def attempt_spec(self, run: Run, ready: Ready, project_name: str) -> AttemptSpec:
         """What the runner of the run's present attempt is asked to do; checks out the files where they are not yet."""
-        tree = await asyncio.to_thread(self._store.materialise, self._known[_key(run)].tree_hash)
+        tree_hash = self._known[_key(run)].tree_hash
+        tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
         return AttemptSpec(
             run_id=run.id,
             attempt=run.attempt,

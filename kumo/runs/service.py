@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Table, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
@@ -17,6 +17,37 @@ from kumo.runs.models import Attempt, Run
 from kumo.runs.states import OPEN, TRANSITIONS, RunState
 from kumo.runs.tally import Ended, note_ends
 from kumo.tasks.models import Task
+from kumo.tasks.service import TaskNotFound
+
+
+# Tables, not classes, and written down once: a run costs these three statements, and SQLAlchemy spends more time on
+# making a statement anew, and on classes, than the database on executing it.
+_runs = cast(Table, Run.__table__)
+_tasks = cast(Table, Task.__table__)
+_projects = cast(Table, Project.__table__)
+_ASKED = (
+    select(
+        _tasks.c.id.label("task_id"),
+        _tasks.c.name.label("task_name"),
+        _tasks.c.project_id,
+        _projects.c.snapshot_id,
+        _tasks.c.environment_id,
+        _tasks.c.command,
+        _tasks.c.shell,
+        _tasks.c.priority,
+        case((_tasks.c.overlap == "allow", None), else_=_tasks.c.max_parallel).label("max_parallel"),
+        _tasks.c.timeout_seconds,
+        _tasks.c.stop_grace_seconds,
+    )
+    .join(_projects, _projects.c.id == _tasks.c.project_id)
+    .where(_tasks.c.id == bindparam("b_task_id"), _tasks.c.deleted_at.is_(None))
+)
+_QUEUE = insert(_runs).returning(_runs.c.id)
+_NOTE_LAST_RUN = (
+    update(_tasks)
+    .where(_tasks.c.id == bindparam("b_task_id"))
+    .values(last_run_id=bindparam("b_run_id"), last_run_state=RunState.QUEUED, last_run_ended_at=None)
+)
 
 
 class RunNotFound(NotFound):
@@ -36,39 +67,43 @@ class Cause:
     actor: str | None = None
 
 
-async def request_run(session: AsyncSession, task: Task, cause: Cause, now: datetime) -> Run:
-    """Queue one run of a task as the task is now: later edits do not change it."""
-    snapshot_id = await session.scalar(select(Project.snapshot_id).where(Project.id == task.project_id))
-    if snapshot_id is None:
+async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Run:
+    """Queue one run of a task as the task is now: later edits do not change it. `NotFound` when there is no such task.
+
+    The answer is a copy of the stored row, not part of the session.
+    """
+    asked = (await session.execute(_ASKED, {"b_task_id": task_id})).mappings().one_or_none()
+    if asked is None:
+        raise TaskNotFound(task_id)
+    if asked["snapshot_id"] is None:
         raise Conflict("The project of this task has no files yet. Upload an archive or write a file first.")
-    return await _queue(
-        session,
-        {
-            "task_id": task.id,
-            "task_name": task.name,
-            "project_id": task.project_id,
-            "snapshot_id": snapshot_id,
-            "environment_id": task.environment_id,
-            "build_id": None,
-            "command": task.command,
-            "shell": task.shell,
-            "priority": task.priority,
-            "max_parallel": None if task.overlap == "allow" else task.max_parallel,
-            "timeout_seconds": task.timeout_seconds,
-            "stop_grace_seconds": task.stop_grace_seconds,
-        },
-        cause,
-        now,
-    )
+    columns = {
+        **asked,
+        "state": RunState.QUEUED,
+        "cause_type": cause.type,
+        "trigger_id": cause.trigger_id,
+        "due_at": cause.due_at,
+        "actor": cause.actor,
+        "attempt": 1,
+        "queued_at": now,
+    }
+    run_id = await session.scalar(_QUEUE, columns)
+    assert run_id is not None
+    await session.execute(_NOTE_LAST_RUN, {"b_task_id": task_id, "b_run_id": run_id})
+    announce(session, "queue", run_id)
+    announce(session, "run", run_id)
+    announce(session, "task", task_id)
+    return Run(id=run_id, **columns)
 
 
 async def rerun(session: AsyncSession, run_id: int, *, actor: str, now: datetime) -> Run:
     """Queue the run's task once more, as the task is now."""
     run = await get(session, run_id)
-    task = await session.get(Task, run.task_id)
-    if task is None or task.deleted_at is not None:
-        raise Conflict(f"The task {run.task_name!r} of run {run_id} has been deleted; it cannot run again.")
-    return await request_run(session, task, Cause(type="rerun", actor=actor), now)
+    try:
+        return await request_run(session, run.task_id, Cause(type="rerun", actor=actor), now)
+    except TaskNotFound:
+        message = f"The task {run.task_name!r} of run {run_id} has been deleted; it cannot run again."
+        raise Conflict(message) from None
 
 
 async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run:
@@ -82,7 +117,7 @@ async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run
         await session.execute(
             update(Run).where(Run.id == run_id, Run.stop_requested_at.is_(None)).values(stop_requested_at=now)
         )
-        announce(session, "queue", run_id)
+        announce(session, "stop", run_id)
     announce(session, "run", run_id)
     await session.refresh(run)
     return run
@@ -124,28 +159,3 @@ async def count_open(session: AsyncSession, task_id: int) -> int:
     """How many runs of a task are queued or going."""
     count = await session.scalar(select(func.count()).where(Run.task_id == task_id, Run.state.in_(OPEN)))
     return count or 0
-
-
-async def _queue(session: AsyncSession, columns: dict[str, Any], cause: Cause, now: datetime) -> Run:
-    run = Run(
-        **columns,
-        state=RunState.QUEUED,
-        cause_type=cause.type,
-        trigger_id=cause.trigger_id,
-        due_at=cause.due_at,
-        actor=cause.actor,
-        attempt=1,
-        queued_at=now,
-    )
-    session.add(run)
-    await session.flush()
-    await session.execute(
-        update(Task)
-        .where(Task.id == run.task_id)
-        .values(last_run_id=run.id, last_run_state=RunState.QUEUED, last_run_ended_at=None)
-        .execution_options(synchronize_session=False)
-    )
-    announce(session, "queue", run.id)
-    announce(session, "run", run.id)
-    announce(session, "task", run.task_id)
-    return run

@@ -14,7 +14,7 @@ from datetime import datetime
 from time import monotonic
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import Boolean, Integer, and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
@@ -22,7 +22,7 @@ from kumo.db.changes import Change, announce
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
-from kumo.runner.contract import attempt_directory
+from kumo.runner.contract import Report, attempt_directory
 from kumo.runs.models import Run
 from kumo.runs.moves import give_up, start, store
 from kumo.runs.observation import Observation, observe
@@ -37,16 +37,32 @@ _FULL_ROUND_SECONDS = 1.0
 # A launch whose marker has not come by then is repeated; harmless, since only one runner can take an attempt.
 _RELAUNCH_SECONDS = 10.0
 _LARGEST_BATCH = 500
-_NO_LIMIT = 1 << 31
 _GATHER_SECONDS = 0.005
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """A queued run that might start now."""
-
-    run: Run
-    project_name: str
+# Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
+_ANY_OPEN = select(Run.id).where(Run.state.in_(OPEN)).limit(1)
+_ALL_ACTIVE = select(Run).where(Run.state.in_(ACTIVE))
+_GOING_OF_TASKS = (
+    select(Run.task_id, func.count(), func.max(Run.max_parallel)).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
+)
+_NEXT = (
+    select(Run, Project.name)
+    .join(Project, Project.id == Run.project_id)
+    .where(
+        Run.state == RunState.QUEUED,
+        or_(
+            bindparam("b_look_at_all", type_=Boolean),
+            and_(
+                Run.reason.is_distinct_from(WAITS_FOR_BUILD),
+                Run.task_id.not_in(bindparam("b_full_tasks", expanding=True)),
+            ),
+        ),
+    )
+    .order_by(Run.priority.desc(), Run.id)
+    .limit(bindparam("b_limit", type_=Integer))
+    .with_for_update(of=Run)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +80,7 @@ class _Places:
 
     free: int
     of_task: dict[int, int] = field(default_factory=dict)
+    full_tasks: list[int] = field(default_factory=list)  # as many of their runs are going as may
 
     def wait_for(self, run: Run) -> str | None:
         """What keeps the run from starting; None when it may."""
@@ -95,12 +112,12 @@ class Supervisor:
 
     async def forever(self) -> None:
         """Go round until cancelled."""
-        with self._database.changes.subscribe("queue", "build") as subscription:
+        with self._database.changes.subscribe("queue", "stop", "build") as subscription:
             self._dispatcher.listen(subscription.wake)
             full_at = monotonic()
             changes: list[Change] = []
             while True:
-                full = monotonic() >= full_at
+                full = monotonic() >= full_at or any(change.kind == "stop" for change in changes)
                 if full:
                     full_at = monotonic() + _FULL_ROUND_SECONDS
                 builds_changed = any(change.kind == "build" for change in changes)
@@ -113,132 +130,114 @@ class Supervisor:
     async def step(self, now: datetime, *, full: bool = True, builds_changed: bool = False) -> int:
         """Go round once, and say how many runs moved.
 
-        1. Look at the attempts that runners spoke of; in a full round at all.
-        2. Pass requests to stop on.
-        3. Store ends and starts, and claim queued runs while there are places, in one transaction.
-        4. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
+        1. Take the reports of runners; in a full round look at all open attempts, and pass requests to stop on.
+        2. Store ends and starts, and claim queued runs while there are places, in one transaction.
+        3. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
         """
-        if not await self._anything_open():
-            return 0
-        observations, active = await self._observe(full=full)
-        ended = sum(seen.is_end for seen in observations)
-        candidates = await self._candidates(look_at_all=full or builds_changed, ending=ended)
-        moved: list[int] = []
-        launches: list[_Launch] = []
-        if observations or candidates:
-            async with self._database.write() as session:
-                moved = await store(session, observations, now)
-                launches = await self._claim(session, candidates, now, tell_reasons=full)
+        reports = self._dispatcher.take_reports()
+        active: Sequence[Run] = []
+        if full:
+            if not await self._anything_open():
+                return 0
+            active = await self._active()
+            await self._pass_stops_on(active)
+        observations = await self._observe(reports, active)
+        unknown: list[Run] = []
+        async with self._database.write() as session:
+            moved = await store(session, observations, now)
+            launches = await self._claim(session, unknown, now, look_at_all=full or builds_changed)
         for run_id in moved:
             self._launched_at.pop(run_id, None)
         if full:
             launches += await self._forgotten(active, observations)
         for launch in launches:
             await self._launch(launch, now)
-        return len(moved) + len(launches)
+        for run in unknown:
+            await self._preparation.learn(self._database, run)
+        return len(moved) + len(launches) + len(unknown)
 
     async def _anything_open(self) -> bool:
         """The one question of an idle second."""
         async with self._database.read() as session:
-            return await session.scalar(select(Run.id).where(Run.state.in_(OPEN)).limit(1)) is not None
+            return await session.scalar(_ANY_OPEN) is not None
 
-    async def _observe(self, *, full: bool) -> tuple[list[Observation], Sequence[Run]]:
-        spoken_of = {event.run_id: event.attempt for event in self._dispatcher.take_events()}
+    async def _active(self) -> Sequence[Run]:
         async with self._database.read() as session:
-            query = select(Run).where(Run.state.in_(ACTIVE))
-            if not full:
-                query = query.where(Run.id.in_(spoken_of) | Run.stop_requested_at.is_not(None))
-            active = (await session.scalars(query)).all()
+            return (await session.scalars(_ALL_ACTIVE)).all()
+
+    async def _pass_stops_on(self, active: Sequence[Run]) -> None:
         for run in active:
             if run.stop_requested_at is not None:
                 directory = attempt_directory(self._settings.home, run.id, run.attempt)
                 await asyncio.to_thread(self._dispatcher.stop, directory)
-        looked_at = [(run.id, run.attempt) for run in active if full or run.id in spoken_of]
-        if not looked_at:
-            return [], active
-        observations = await asyncio.to_thread(observe, self._settings.home, looked_at)
-        state_of = {run.id: run.state for run in active}
-        return [seen for seen in observations if _is_news(seen, state_of[seen.run_id])], active
 
-    async def _candidates(self, *, look_at_all: bool, ending: int) -> list[_Candidate]:
-        """The queued runs that are next, with everything slow about them already done.
-
-        No more than there are places, those of runs that are `ending` included, and none that is known to wait for
-        something else; a look at all finds out what runs wait for.
-        """
-        async with self._database.read() as session:
-            places = await self._places(session)
-            conditions = [Run.state == RunState.QUEUED]
-            limit = _LARGEST_BATCH
-            if not look_at_all:
-                limit = min(limit, places.free + ending)
-                conditions.append(Run.reason.is_distinct_from(WAITS_FOR_BUILD))
-                if not ending:
-                    conditions += [
-                        ~((Run.task_id == task_id) & (func.coalesce(Run.max_parallel, _NO_LIMIT) <= going))
-                        for task_id, going in places.of_task.items()
-                    ]
-            if limit <= 0:
-                return []
-            rows = await session.execute(
-                select(Run, Project.name)
-                .join(Project, Project.id == Run.project_id)
-                .where(*conditions)
-                .order_by(Run.priority.desc(), Run.id)
-                .limit(limit)
-            )
-            candidates = [_Candidate(run=run, project_name=name) for run, name in rows]
-            for candidate in candidates:
-                await self._preparation.learn(session, candidate.run)
-        return candidates
+    async def _observe(self, reports: Sequence[Report], active: Sequence[Run]) -> list[Observation]:
+        """What runners have said, and what stands in the directories of the other attempts to look at."""
+        said: dict[tuple[int, int], Observation] = {}
+        look_at = dict.fromkeys((run.id, run.attempt) for run in active)
+        for report in reports:
+            key = (report.run_id, report.attempt)
+            observation = Observation.of(report)
+            if observation is None:
+                look_at[key] = None
+            elif key not in said or observation.is_end:
+                said[key] = observation
+        unsaid = [key for key in look_at if key not in said]
+        found = await asyncio.to_thread(observe, self._settings.home, unsaid) if unsaid else []
+        return [*said.values(), *found]
 
     async def _claim(
-        self, session: AsyncSession, candidates: Sequence[_Candidate], now: datetime, *, tell_reasons: bool
+        self, session: AsyncSession, unknown: list[Run], now: datetime, *, look_at_all: bool
     ) -> list[_Launch]:
-        """Move queued runs to starting, the highest priority first, as far as there are places."""
-        if not candidates:
-            return []
-        still_queued = set(
-            await session.scalars(
-                select(Run.id)
-                .where(Run.id.in_([candidate.run.id for candidate in candidates]), Run.state == RunState.QUEUED)
-                .with_for_update()
-            )
-        )
+        """Move queued runs to starting, the highest priority first, as far as there are places.
+
+        No more are looked at than there are places, and none that is known to wait for something else; a look at all
+        finds out what runs wait for. A run of which too little is known yet is left in the queue and noted in `unknown`:
+        finding out is too slow for a transaction.
+        """
         places = await self._places(session)
+        if not look_at_all and places.free <= 0:
+            return []
+        values = {
+            "b_limit": _LARGEST_BATCH if look_at_all else min(places.free, _LARGEST_BATCH),
+            "b_look_at_all": look_at_all,
+            "b_full_tasks": places.full_tasks,
+        }
         launches: list[_Launch] = []
-        for candidate in candidates:
-            run = candidate.run
-            if run.id not in still_queued:
-                continue
+        for run, project_name in (await session.execute(_NEXT, values)).all():
             reason = places.wait_for(run)
             if reason is None:
+                if not self._preparation.knows(run):
+                    unknown.append(run)
+                    continue
                 match await self._preparation.prepare(session, run, now):
                     case Ready() as ready:
                         places.take(run)
-                        launches.append(_Launch(run=run, project_name=candidate.project_name, ready=ready))
+                        launches.append(_Launch(run=run, project_name=project_name, ready=ready))
                         continue
                     case Impossible() as impossible:
                         await give_up(session, run, RunState.QUEUED, impossible.reason, now)
                         continue
                     case Waits() as waits:
                         reason = waits.reason
-            if reason != run.reason and (tell_reasons or reason == WAITS_FOR_BUILD):
+            if reason != run.reason and (look_at_all or reason == WAITS_FOR_BUILD):
                 await session.execute(update(Run).where(Run.id == run.id).values(reason=reason))
                 announce(session, "run", run.id)
         await start(session, [(launch.run, launch.ready.build_id) for launch in launches])
         return launches
 
     async def _places(self, session: AsyncSession) -> _Places:
-        rows = await session.execute(
-            select(Run.task_id, func.count()).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
-        )
-        of_task = dict(rows.all())
-        return _Places(free=self._settings.max_parallel_runs - sum(of_task.values()), of_task=of_task)
+        places = _Places(free=self._settings.max_parallel_runs)
+        for task_id, going, max_parallel in await session.execute(_GOING_OF_TASKS):
+            places.free -= going
+            places.of_task[task_id] = going
+            if max_parallel is not None and going >= max_parallel:
+                places.full_tasks.append(task_id)
+        return places
 
     async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[_Launch]:
         """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
-        taken = {seen.run_id for seen in observations}
+        taken = {seen.run_id for seen in observations if seen.started is not None or seen.is_end}
         overdue = monotonic() - _RELAUNCH_SECONDS
         forgotten = [
             run
@@ -249,8 +248,8 @@ class Supervisor:
         ]
         launches = []
         for run in forgotten:
+            await self._preparation.learn(self._database, run)
             async with self._database.read() as session:
-                await self._preparation.learn(session, run)
                 ready = await self._preparation.as_before(session, run)
                 name = await session.scalar(select(Project.name).where(Project.id == run.project_id))
             log.info("launching again", run_id=run.id)
@@ -267,7 +266,3 @@ class Supervisor:
             log.warning("a run could not be launched", run_id=run.id, error=str(error))
             async with self._database.write() as session:
                 await give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
-
-
-def _is_news(seen: Observation, state: str) -> bool:
-    return seen.is_end or (seen.started is not None and state == RunState.STARTING)

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, cast
 
-from sqlalchemy import update
+from sqlalchemy import Table, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,23 +46,36 @@ async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
         {"day": day, "task_id": task_id, "state": state, "project_id": project_id, "count": count}
         for (day, task_id, state, project_id), count in sorted(counts.items())
     ]
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(DailyTally)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[DailyTally.day, DailyTally.task_id, DailyTally.state],
-            set_={"count": DailyTally.count + statement.excluded.count},
-        ),
-        rows,
-    )
+    await session.execute(_COUNT[session.get_bind().dialect.name], rows)
+    # Only of a task's newest run: an older one that ends later does not change the last result. In the order of the
+    # tasks' ids, in which the scheduler locks them too.
     newest = {end.task_id: end for end in sorted(ends, key=lambda end: end.run_id)}
-    # In the order of the tasks' ids, in which the scheduler locks them too.
-    for _, end in sorted(newest.items()):
-        # Only of the task's newest run: an older one that ends later does not change the last result.
-        await session.execute(
-            update(Task)
-            .where(Task.id == end.task_id, Task.last_run_id == end.run_id)
-            .values(last_run_state=end.state, last_run_ended_at=end.at)
-            .execution_options(synchronize_session=False)
-        )
-        announce(session, "task", end.task_id)
+    await session.execute(
+        _NOTE_LAST_END,
+        [
+            {"b_task_id": task_id, "b_run_id": end.run_id, "b_state": end.state, "b_at": end.at}
+            for task_id, end in sorted(newest.items())
+        ],
+    )
+    for task_id in newest:
+        announce(session, "task", task_id)
+
+
+def _count(insert: Any) -> Any:
+    return insert.on_conflict_do_update(
+        index_elements=[_tallies.c.day, _tallies.c.task_id, _tallies.c.state],
+        set_={"count": _tallies.c.count + insert.excluded.count},
+    )
+
+
+_tallies = cast(Table, DailyTally.__table__)
+_tasks = cast(Table, Task.__table__)
+_COUNT = {
+    "postgresql": _count(postgresql.insert(_tallies)),
+    "sqlite": _count(sqlite.insert(_tallies)),
+}
+_NOTE_LAST_END = (
+    update(_tasks)
+    .where(_tasks.c.id == bindparam("b_task_id"), _tasks.c.last_run_id == bindparam("b_run_id"))
+    .values(last_run_state=bindparam("b_state"), last_run_ended_at=bindparam("b_at"))
+)

@@ -94,7 +94,7 @@ class Scheduler:
             announce(session, "task", task.id)
             return
         try:
-            run = await request_run(session, task, Cause(type="slot", trigger_id=row.id, due_at=due.at), now)
+            run = await request_run(session, task.id, Cause(type="slot", trigger_id=row.id, due_at=due.at), now)
         except Conflict:
             session.add(_slot(row, due.at, now, reason=Skip.NO_FILES))
             return

@@ -1,8 +1,8 @@
-"""Handing attempts to this machine: one zygote, and word from its runners.
+"""Handing attempts to this machine: one zygote, and the runners that it forks.
 
 Everything here may be lost without harm: the attempt directories are the truth. A zygote that has died is started
-again for the next launch, and a launch that it swallowed is repeated by the supervisor, which is safe because only
-one runner can take an attempt.
+again when the next runner is needed, and a launch that was lost is repeated by the supervisor, which is safe because
+only one runner can take an attempt.
 """
 
 from __future__ import annotations
@@ -13,41 +13,38 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 import structlog
 
-from kumo.runner.contract import AttemptSpec, Started, read_started, request_stop, runner_is_alive
+from kumo.runner.contract import (
+    FRAME,
+    AttemptSpec,
+    Report,
+    Started,
+    read_started,
+    request_stop,
+    runner_is_alive,
+)
 from kumo.runner.tree import process_start
-from kumo.runner.zygote import EVENT, FRAME
 
 log = structlog.get_logger(__name__)
 
-_EVENTS_BUFFER_BYTES = 1 << 20
-_LARGEST_BATCH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerEvent:
-    """What a runner says in passing; the same stands in its directory."""
-
-    run_id: int
-    attempt: int
-    kind: str  # "started" or "ended"
+_IDLE_SECONDS = 10.0
 
 
 class Dispatcher(Protocol):
     """What the supervisor needs of a place where attempts run."""
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever there are new events to take."""
+        """Call `wake` whenever there are new reports to take."""
 
     async def launch(self, spec: AttemptSpec) -> None:
         """Have a runner take this attempt; harmless when one already has."""
 
-    def take_events(self) -> list[RunnerEvent]:
+    def take_reports(self) -> list[Report]:
         """What runners have said since the last call."""
 
     def stop(self, directory: Path) -> None:
@@ -55,40 +52,30 @@ class Dispatcher(Protocol):
 
 
 class LocalDispatcher:
-    """Runners on this machine, forked from a zygote that this process starts."""
+    """Runners on this machine, each used again as soon as its attempt has ended, and let go when it idles."""
 
     def __init__(self) -> None:
         self._wake: Callable[[], None] = lambda: None
-        self._events: list[RunnerEvent] = []
-        self._process: asyncio.subprocess.Process | None = None
-        self._control: asyncio.StreamWriter | None = None
-        self._event_socket: socket.socket | None = None
-        self._starting = asyncio.Lock()
+        self._reports: list[Report] = []
+        self._zygote = _Zygote()
+        self._busy: set[_Channel] = set()
+        self._idle: list[_Channel] = []  # the one that was busy last is at the end
+        self._sweep: asyncio.TimerHandle | None = None
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever there are new events to take."""
+        """Call `wake` whenever there are new reports to take."""
         self._wake = wake
 
     async def launch(self, spec: AttemptSpec) -> None:
-        """Hand the spec to the zygote, started first where there is none."""
-        message = spec.to_bytes()
-        async with self._starting:
-            if self._control is None or self._process is None or self._process.returncode is not None:
-                await self._start_zygote()
-            control = self._control
-            assert control is not None
-            control.write(FRAME.pack(len(message)) + message)
-        try:
-            await control.drain()
-        except ConnectionError:
-            # The supervisor finds no marker, and launches again with the next zygote.
-            log.warning("the zygote went away", run_id=spec.run_id)
-            self._let_go()
+        """Hand the spec to an idle runner, or to a new one."""
+        channel = self._idle.pop() if self._idle else await self._new_runner()
+        self._busy.add(channel)
+        channel.send(spec)
 
-    def take_events(self) -> list[RunnerEvent]:
+    def take_reports(self) -> list[Report]:
         """What runners have said since the last call."""
-        events, self._events = self._events, []
-        return events
+        reports, self._reports = self._reports, []
+        return reports
 
     def stop(self, directory: Path) -> None:
         """Leave the stop file, and wake the runner so that it looks now rather than at its next tick."""
@@ -98,59 +85,168 @@ class LocalDispatcher:
             _signal(started)
 
     async def close(self) -> None:
-        """Let the zygote go; the runners stay."""
+        """Let go of the zygote and all runners; those that are busy stay until their attempts have ended."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for channel in (*self._busy, *self._idle):
+            channel.close()
+        self._busy.clear()
+        self._idle.clear()
+        await self._zygote.close()
+
+    async def _new_runner(self) -> _Channel:
+        near, far = socket.socketpair()
+        with far:
+            await self._zygote.fork_runner(far)
+        channel = _Channel(self._hear, self._lose)
+        await asyncio.get_running_loop().create_connection(lambda: channel, sock=near)
+        return channel
+
+    def _hear(self, channel: _Channel, report: Report) -> None:
+        if report.started is None:
+            channel.idle_since = monotonic()
+            self._busy.discard(channel)
+            self._idle.append(channel)
+            if self._sweep is None:
+                self._sweep = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._dismiss_idle)
+        self._reports.append(report)
+        self._wake()
+
+    def _lose(self, channel: _Channel) -> None:
+        """A runner has ended: it was dismissed, or killed over an attempt."""
+        if channel in self._busy:
+            self._busy.discard(channel)
+            if channel.spec is not None:
+                self._reports.append(Report(run_id=channel.spec.run_id, attempt=channel.spec.attempt))
+                self._wake()
+        elif channel in self._idle:
+            self._idle.remove(channel)
+
+    def _dismiss_idle(self) -> None:
+        """Let go of the runners that have had nothing to do for some time."""
+        long_ago = monotonic() - _IDLE_SECONDS
+        keep = [channel for channel in self._idle if channel.idle_since > long_ago]
+        for channel in self._idle:
+            if channel not in keep:
+                channel.close()
+        self._idle = keep
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(_IDLE_SECONDS, self._dismiss_idle) if keep else None
+
+
+class _Channel(asyncio.Protocol):
+    """The server's end of the socket to one runner."""
+
+    def __init__(
+        self, hear: Callable[[_Channel, Report], None], lose: Callable[[_Channel], None]
+    ) -> None:
+        self.spec: AttemptSpec | None = None  # the attempt that it was given last
+        self.idle_since = 0.0
+        self._hear = hear
+        self._lose = lose
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, spec: AttemptSpec) -> None:
+        """Give the runner its next attempt; what a runner that has just died does not get is reported as lost."""
+        assert self._transport is not None
+        self.spec = spec
+        message = spec.to_bytes()
+        self._transport.write(FRAME.pack(len(message)) + message)
+
+    def close(self) -> None:
+        """Let the runner go, now or after its attempt."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while len(self._received) >= FRAME.size:
+            end = FRAME.size + FRAME.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                break
+            report = Report.from_bytes(bytes(self._received[FRAME.size : end]))
+            del self._received[:end]
+            self._hear(self, report)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._lose(self)
+
+
+class _Zygote:
+    """The process that forks runners; started for the first, and again after it has died."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._starting = asyncio.Lock()
+
+    async def fork_runner(self, far: socket.socket) -> None:
+        """Have a runner forked that holds the far end of a channel."""
+        async with self._starting:
+            control = self._control
+            if control is None or self._process is None or self._process.returncode is not None:
+                control = await self._start()
+            try:
+                await _send_descriptor(control, far)
+            except ConnectionError:
+                log.warning("the zygote went away")
+                await _send_descriptor(await self._start(), far)
+
+    async def close(self) -> None:
+        """Let it go."""
         self._let_go()
         if self._process is not None:
             await self._process.wait()
         self._process = None
 
     def _let_go(self) -> None:
-        """Close this side of both sockets, which is how a zygote learns that it is no longer needed."""
-        if self._event_socket is not None:
-            asyncio.get_running_loop().remove_reader(self._event_socket)
-            self._event_socket.close()
+        """Close this side, which is how a zygote learns that it is no longer needed."""
         if self._control is not None:
             self._control.close()
-        self._control = self._event_socket = None
+        self._control = None
 
-    async def _start_zygote(self) -> None:
+    async def _start(self) -> socket.socket:
         self._let_go()
-        control, control_far = socket.socketpair()
-        events, events_far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        events_far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _EVENTS_BUFFER_BYTES)
-        with control_far, events_far:
+        self._control, far = socket.socketpair()
+        self._control.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        with far:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
                 "-m",
                 "kumo.runner.zygote",
-                str(control_far.fileno()),
-                str(events_far.fileno()),
-                pass_fds=(control_far.fileno(), events_far.fileno()),
+                str(far.fileno()),
+                pass_fds=(far.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 # Its own session: a Ctrl-C in the server's terminal is not for the scripts.
                 start_new_session=True,
                 # Its environment is nobody's: scripts get theirs with the spec.
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
             )
-        _reader, self._control = await asyncio.open_unix_connection(sock=control)
-        events.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-        self._event_socket = events
-        asyncio.get_running_loop().add_reader(events, self._receive)
+        return self._control
 
-    def _receive(self) -> None:
-        assert self._event_socket is not None
-        for _ in range(_LARGEST_BATCH):
+
+async def _send_descriptor(control: socket.socket, channel: socket.socket) -> None:
+    """Pass a channel to the zygote; waits while it has more to fork than its socket holds."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            socket.send_fds(control, [b"+"], [channel.fileno()])
+        except BlockingIOError:
+            writable = loop.create_future()
+            loop.add_writer(control, writable.set_result, None)
             try:
-                raw = self._event_socket.recv(EVENT.size)
-            except BlockingIOError:
-                break
-            if not raw:  # the zygote and all its runners are gone
-                asyncio.get_running_loop().remove_reader(self._event_socket)
-                break
-            run_id, attempt, kind = EVENT.unpack(raw)
-            self._events.append(RunnerEvent(run_id, attempt, kind.rstrip(b"\0").decode()))
-        self._wake()
+                await writable
+            finally:
+                loop.remove_writer(control)
+        else:
+            return
 
 
 def _signal(started: Started) -> None:

@@ -67,7 +67,9 @@ class Attempts:
             while (spec.run_id, kind) not in self._seen:
                 await self._word.wait()
                 self._word.clear()
-                self._seen |= {(event.run_id, event.kind) for event in self.dispatcher.take_events()}
+                for report in self.dispatcher.take_reports():
+                    word = "started" if report.started else "ended" if report.result else "left"
+                    self._seen.add((report.run_id, word))
 
 
 @pytest.fixture

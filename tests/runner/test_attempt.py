@@ -202,7 +202,7 @@ async def test_runners_go_on_when_the_zygote_and_its_server_are_gone(attempts: A
 
 async def test_a_new_zygote_takes_over_when_one_was_killed(attempts: Attempts) -> None:
     await attempts.run("true")
-    process = attempts.dispatcher._process
+    process = attempts.dispatcher._zygote._process
     assert process is not None
     process.kill()
     await process.wait()

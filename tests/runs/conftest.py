@@ -17,7 +17,7 @@ from kumo.environments.interpreters import Interpreters, describe
 from kumo.environments.uv import Uv
 from kumo.projects.editing import Workshop, create_from_directory
 from kumo.projects.snapshots import SnapshotStore
-from kumo.runner.contract import AttemptSpec
+from kumo.runner.contract import AttemptSpec, Report
 from kumo.runs import service as runs
 from kumo.runs.models import Attempt, Run
 from kumo.runs.preparation import Preparation
@@ -28,7 +28,7 @@ from kumo.settings import Settings
 from kumo.tasks import service as tasks
 from kumo.tasks.models import Task
 from kumo.tasks.service import TaskDefinition
-from kumo.workers.dispatch import LocalDispatcher, RunnerEvent
+from kumo.workers.dispatch import LocalDispatcher
 
 _PATIENCE_SECONDS = 60
 
@@ -64,9 +64,9 @@ class ForgetfulDispatcher(LocalDispatcher):
         if not self.loses_launches:
             await super().launch(spec)
 
-    def take_events(self) -> list[RunnerEvent]:
-        events = super().take_events()
-        return [] if self.loses_words else events
+    def take_reports(self) -> list[Report]:
+        reports = super().take_reports()
+        return [] if self.loses_words else reports
 
 
 class House:
@@ -103,8 +103,7 @@ class House:
 
     async def request(self, task: Task) -> int:
         async with self.database.write() as session:
-            task = await tasks.get(session, task.id)
-            return (await runs.request_run(session, task, Cause(type="manual", actor="ada"), utc_now())).id
+            return (await runs.request_run(session, task.id, Cause(type="manual", actor="ada"), utc_now())).id
 
     async def stop(self, run_id: int) -> None:
         async with self.database.write() as session:
