@@ -40,6 +40,7 @@ from kumo.projects.editing import remove_leftovers
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
+from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
@@ -57,12 +58,12 @@ API_PREFIX = "/api/v1"
 
 PUBLIC_ROUTERS = (access_api.public_router, system_api.public_router)
 ROUTERS = (
+    runs_api.router,
     access_api.router,
     projects_api.router,
     environments_api.router,
     build_log_api.router,
     tasks_api.router,
-    runs_api.router,
     run_log_api.router,
     schedules_api.router,
     dashboard.router,
@@ -131,6 +132,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     app.state.database = database
     app.state.loops = loops
     app.state.interpreters = Interpreters(Uv(settings))
+    app.state.intake = Intake(database, utc_now)
     app.state.login_throttle = LoginThrottle()
     app.state.authenticator = Authenticator(
         database, session_lifetime=timedelta(hours=settings.session_hours), on_forget=app.state.streams.end_all

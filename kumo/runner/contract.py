@@ -139,20 +139,23 @@ def claim(directory: str, started: Started) -> int | None:
     """Make the marker and lock it; the descriptor holds the lock. None when another runner has it.
 
     The file appears under its name complete and locked, or not at all: written under another name, then linked,
-    which fails when the name exists. A crash before the link leaves a `.started-*` file that means nothing.
+    which fails when the name exists. A crash before the link leaves a `.started-*` file that means nothing. File and
+    name are made durable together before this returns; a power cut before that may leave the name without the content,
+    which says that the attempt was taken by a runner of an earlier boot, and that the script was not started.
     """
     temporary = os.path.join(directory, f".started-{started.pid}")  # noqa: PTH118 - pathlib is slow here
     descriptor = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.write(descriptor, json.dumps(_fields(started)).encode())
-        os.fsync(descriptor)
         os.link(temporary, os.path.join(directory, STARTED))  # noqa: PTH118
     except FileExistsError:
         os.close(descriptor)
         return None
     finally:
         os.unlink(temporary)  # noqa: PTH108
+    # One after the other, with nothing between: a journal then writes both at once.
+    os.fsync(descriptor)
     sync_directory(directory)
     return descriptor
 
@@ -160,9 +163,12 @@ def claim(directory: str, started: Started) -> int | None:
 def read_started(directory: Path) -> Started | None:
     """The marker; None when no runner has taken the attempt yet."""
     try:
-        return Started(**json.loads((directory / STARTED).read_bytes()))
+        raw = (directory / STARTED).read_bytes()
     except FileNotFoundError:
         return None
+    if not raw:
+        return Started(pid=0, process_start=0, boot_id="", started_at=(directory / STARTED).stat().st_mtime)
+    return Started(**json.loads(raw))
 
 
 def runner_is_alive(directory: Path) -> bool:

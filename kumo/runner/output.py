@@ -36,7 +36,7 @@ class Output:
         self.dropped_bytes = 0
 
     def hand_over(self) -> None:
-        """Let go of the writing side once the script has it, so that the pipe ends with the last process of its tree."""
+        """Let go of the writing side once the script has it: the pipe ends with the last process of its tree."""
         os.close(self.writer)
         self.writer = -1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Depends, Query, Request, status
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,7 @@ from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.http import GivenMoment, Input, Page, PageDep, ReadSession, RowId, WriteSession, error_answers
 from kumo.runs import service
+from kumo.runs.intake import Intake
 from kumo.runs.models import Run
 from kumo.runs.schemas import RunList, RunOut, run_out, show
 from kumo.runs.service import Cause
@@ -22,6 +23,14 @@ from kumo.tasks import service as tasks
 router = APIRouter(tags=["runs"])
 
 _CHANGE = error_answers("unauthenticated", "forbidden", "not_found", "conflict")
+
+
+async def _intake(request: Request) -> Intake:
+    found: Intake = request.app.state.intake
+    return found
+
+
+IntakeDep = Annotated[Intake, Depends(_intake)]
 
 
 class RunRequest(Input):
@@ -37,12 +46,12 @@ class RunRequest(Input):
 async def run_task(
     task_id: RowId,
     actor: Annotated[Actor, require(Permission.RUN)],
-    session: WriteSession,
+    intake: IntakeDep,
     body: RunRequest | None = None,
 ) -> RunOut:
     """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
     del body
-    run = await service.request_run(session, task_id, Cause(type="manual", actor=actor.username), utc_now())
+    run = await intake.request(task_id, Cause(type="manual", actor=actor.username))
     return run_out(run, [])
 
 

@@ -21,9 +21,7 @@ _LOCAL = "local"
 # Tables, not classes: many rows in one statement, without the unit of work looking at each.
 _runs = cast(Table, Run.__table__)
 _attempts = cast(Table, Attempt.__table__)
-_GOING = (
-    select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
-)
+_GOING = select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
 _MOVE_TO_RUNNING = (
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)

@@ -71,6 +71,13 @@ class Preparation:
         self._interpreters = interpreters
         self._store = SnapshotStore(settings.home)
         self._known: dict[tuple[int, str], _Known] = {}
+        self._passed_on = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
 
     def knows(self, run: Run) -> bool:
         """Whether the run has been learnt about."""
@@ -156,13 +163,9 @@ class Preparation:
 
     def _environment(self, run: Run, ready: Ready, project_name: str) -> dict[str, str]:
         """The script's whole environment: nothing of the server's own but what every program needs."""
-        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         outputs = str(output_directory(self._settings, run.project_id))
-        return passed_on | {
-            "PATH": f"{ready.bin_directory}:{os.environ.get('PATH', os.defpath)}",
-            "LANG": os.environ.get("LANG", "C.UTF-8"),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONIOENCODING": "utf-8",
+        return self._passed_on | {
+            "PATH": f"{ready.bin_directory}:{self._passed_on['PATH']}",
             "KUMO_RUN_ID": str(run.id),
             "KUMO_TASK_ID": str(run.task_id),
             "KUMO_ATTEMPT": str(run.attempt),

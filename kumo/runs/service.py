@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, func, insert, select, update
+from sqlalchemy import RowMapping, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
-from kumo.errors import Conflict, NotFound
+from kumo.errors import Conflict, KumoError, NotFound
 from kumo.projects.models import Project
 from kumo.runs.models import Attempt, Run
 from kumo.runs.states import OPEN, TRANSITIONS, RunState
@@ -19,8 +19,7 @@ from kumo.runs.tally import Ended, note_ends
 from kumo.tasks.models import Task
 from kumo.tasks.service import TaskNotFound
 
-
-# Tables, not classes, and written down once: a run costs these three statements, and SQLAlchemy spends more time on
+# Tables, not classes, and written down once: a run costs these statements, and SQLAlchemy spends more time on
 # making a statement anew, and on classes, than the database on executing it.
 _runs = cast(Table, Run.__table__)
 _tasks = cast(Table, Task.__table__)
@@ -40,14 +39,17 @@ _ASKED = (
         _tasks.c.stop_grace_seconds,
     )
     .join(_projects, _projects.c.id == _tasks.c.project_id)
-    .where(_tasks.c.id == bindparam("b_task_id"), _tasks.c.deleted_at.is_(None))
+    .where(_tasks.c.id.in_(bindparam("b_task_ids", expanding=True)), _tasks.c.deleted_at.is_(None))
 )
-_QUEUE = insert(_runs).returning(_runs.c.id)
+_QUEUE = insert(_runs).returning(_runs.c.id, sort_by_parameter_order=True)
 _NOTE_LAST_RUN = (
     update(_tasks)
     .where(_tasks.c.id == bindparam("b_task_id"))
     .values(last_run_id=bindparam("b_run_id"), last_run_state=RunState.QUEUED, last_run_ended_at=None)
 )
+
+
+_NO_FILES = "The project of this task has no files yet. Upload an archive or write a file first."
 
 
 class RunNotFound(NotFound):
@@ -68,32 +70,38 @@ class Cause:
 
 
 async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Run:
-    """Queue one run of a task as the task is now: later edits do not change it. `NotFound` when there is no such task.
+    """Queue one run of a task as the task is now; `NotFound` or `Conflict` when there is nothing to run."""
+    (outcome,) = await request_runs(session, [(task_id, cause)], now)
+    if isinstance(outcome, KumoError):
+        raise outcome
+    return outcome
 
-    The answer is a copy of the stored row, not part of the session.
+
+async def request_runs(
+    session: AsyncSession, wishes: Sequence[tuple[int, Cause]], now: datetime
+) -> list[Run | KumoError]:
+    """Queue runs of tasks as these are now: later edits do not change them.
+
+    One answer for each wish: the run, a copy of the stored row and no part of the session; or why there is none.
     """
-    asked = (await session.execute(_ASKED, {"b_task_id": task_id})).mappings().one_or_none()
-    if asked is None:
-        raise TaskNotFound(task_id)
-    if asked["snapshot_id"] is None:
-        raise Conflict("The project of this task has no files yet. Upload an archive or write a file first.")
-    columns = {
-        **asked,
-        "state": RunState.QUEUED,
-        "cause_type": cause.type,
-        "trigger_id": cause.trigger_id,
-        "due_at": cause.due_at,
-        "actor": cause.actor,
-        "attempt": 1,
-        "queued_at": now,
-    }
-    run_id = await session.scalar(_QUEUE, columns)
-    assert run_id is not None
-    await session.execute(_NOTE_LAST_RUN, {"b_task_id": task_id, "b_run_id": run_id})
-    announce(session, "queue", run_id)
-    announce(session, "run", run_id)
-    announce(session, "task", task_id)
-    return Run(id=run_id, **columns)
+    found = await session.execute(_ASKED, {"b_task_ids": list({task_id for task_id, _ in wishes})})
+    tasks = {row["task_id"]: row for row in found.mappings()}
+    answers: list[Run | KumoError] = []
+    rows: list[dict[str, Any]] = []
+    for task_id, cause in wishes:
+        task = tasks.get(task_id)
+        if task is None:
+            answers.append(TaskNotFound(task_id))
+        elif task["snapshot_id"] is None:
+            answers.append(
+                Conflict("The project of this task has no files yet. Upload an archive or write a file first.")
+            )
+        else:
+            rows.append(_row(task, cause, now))
+            answers.append(Run(**rows[-1]))
+    if rows:
+        await _queue(session, rows, [answer for answer in answers if isinstance(answer, Run)])
+    return answers
 
 
 async def rerun(session: AsyncSession, run_id: int, *, actor: str, now: datetime) -> Run:
@@ -159,3 +167,31 @@ async def count_open(session: AsyncSession, task_id: int) -> int:
     """How many runs of a task are queued or going."""
     count = await session.scalar(select(func.count()).where(Run.task_id == task_id, Run.state.in_(OPEN)))
     return count or 0
+
+
+def _row(task: RowMapping, cause: Cause, now: datetime) -> dict[str, Any]:
+    return {
+        **task,
+        "state": RunState.QUEUED,
+        "cause_type": cause.type,
+        "trigger_id": cause.trigger_id,
+        "due_at": cause.due_at,
+        "actor": cause.actor,
+        "attempt": 1,
+        "queued_at": now,
+    }
+
+
+async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]], runs: Sequence[Run]) -> None:
+    """Store the rows, and give the runs their ids."""
+    newest: dict[int, int] = {}
+    for run, run_id in zip(runs, await session.scalars(_QUEUE, rows), strict=True):
+        run.id = run_id
+        newest[run.task_id] = run_id
+        announce(session, "queue", run_id)
+        announce(session, "run", run_id)
+    # In the order of the tasks' ids, in which the scheduler locks them too.
+    notes = [{"b_task_id": task_id, "b_run_id": run_id} for task_id, run_id in sorted(newest.items())]
+    await session.execute(_NOTE_LAST_RUN, notes)
+    for task_id in newest:
+        announce(session, "task", task_id)

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import Boolean, Integer, and_, bindparam, func, or_, select, update
+from sqlalchemy import Boolean, Integer, Table, and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
@@ -37,7 +38,7 @@ _FULL_ROUND_SECONDS = 1.0
 # A launch whose marker has not come by then is repeated; harmless, since only one runner can take an attempt.
 _RELAUNCH_SECONDS = 10.0
 _LARGEST_BATCH = 500
-_GATHER_SECONDS = 0.005
+_GATHER_SECONDS = 0.010
 
 
 # Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
@@ -46,6 +47,8 @@ _ALL_ACTIVE = select(Run).where(Run.state.in_(ACTIVE))
 _GOING_OF_TASKS = (
     select(Run.task_id, func.count(), func.max(Run.max_parallel)).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
 )
+_runs = cast(Table, Run.__table__)
+_NOTE_REASON = update(_runs).where(_runs.c.id == bindparam("b_id")).values(reason=bindparam("b_reason"))
 _NEXT = (
     select(Run, Project.name)
     .join(Project, Project.id == Run.project_id)
@@ -192,8 +195,8 @@ class Supervisor:
         """Move queued runs to starting, the highest priority first, as far as there are places.
 
         No more are looked at than there are places, and none that is known to wait for something else; a look at all
-        finds out what runs wait for. A run of which too little is known yet is left in the queue and noted in `unknown`:
-        finding out is too slow for a transaction.
+        finds out what runs wait for. A run of which too little is known yet stays in the queue, and is noted in
+        `unknown`: finding out is too slow for a transaction.
         """
         places = await self._places(session)
         if not look_at_all and places.free <= 0:
@@ -204,6 +207,7 @@ class Supervisor:
             "b_full_tasks": places.full_tasks,
         }
         launches: list[_Launch] = []
+        reasons: list[dict[str, Any]] = []
         for run, project_name in (await session.execute(_NEXT, values)).all():
             reason = places.wait_for(run)
             if reason is None:
@@ -221,8 +225,10 @@ class Supervisor:
                     case Waits() as waits:
                         reason = waits.reason
             if reason != run.reason and (look_at_all or reason == WAITS_FOR_BUILD):
-                await session.execute(update(Run).where(Run.id == run.id).values(reason=reason))
+                reasons.append({"b_id": run.id, "b_reason": reason})
                 announce(session, "run", run.id)
+        if reasons:
+            await session.execute(_NOTE_REASON, reasons)
         await start(session, [(launch.run, launch.ready.build_id) for launch in launches])
         return launches
 

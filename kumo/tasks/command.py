@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import lru_cache
 
 from kumo.errors import InvalidInput
 
@@ -12,6 +13,7 @@ _QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
 _OPERATOR = re.compile(r"[0-9]*[|&;<>]+[0-9]*")
 
 
+@lru_cache(maxsize=1000)  # the commands of tasks are split at each run
 def split_command(command: str, *, shell: bool) -> tuple[str, ...]:
     """The arguments to execute.
 

@@ -137,9 +137,7 @@ class LocalDispatcher:
 class _Channel(asyncio.Protocol):
     """The server's end of the socket to one runner."""
 
-    def __init__(
-        self, hear: Callable[[_Channel, Report], None], lose: Callable[[_Channel], None]
-    ) -> None:
+    def __init__(self, hear: Callable[[_Channel, Report], None], lose: Callable[[_Channel], None]) -> None:
         self.spec: AttemptSpec | None = None  # the attempt that it was given last
         self.idle_since = 0.0
         self._hear = hear
