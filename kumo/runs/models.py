@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
 
-_OPEN = text("state IN ('queued', 'starting', 'running')")
+_OPEN = text("state IN ('queued', 'starting', 'running', 'retrying')")
 
 
 class Run(Base):
@@ -24,7 +25,7 @@ class Run(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(Text)
-    cause_type: Mapped[str] = mapped_column(String(20))  # "slot", "manual" or "rerun"
+    cause_type: Mapped[str] = mapped_column(String(20))  # "slot", "manual", "rerun", "webhook" or "after"
     trigger_id: Mapped[int | None] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
     actor: Mapped[str | None] = mapped_column(String(200))
@@ -39,6 +40,21 @@ class Run(Base):
     max_parallel: Mapped[int | None]
     timeout_seconds: Mapped[float | None]
     stop_grace_seconds: Mapped[float]
+    pool_id: Mapped[int | None] = mapped_column(BigInteger)
+    # What the task said when the run was asked for, each as its class in `kumo.tasks.policies` writes it.
+    retry: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    rate_limit: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    proxy: Mapped[str | None] = mapped_column(Text)
+    retry_at: Mapped[datetime | None]  # of a run between two attempts: when the next one is queued
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # Values given with the request, encrypted as a whole: they may be secrets.
+    overrides: Mapped[bytes | None] = mapped_column(LargeBinary)
+    webhook_body: Mapped[str | None] = mapped_column(String(100))  # the name of a file below <home>/webhooks
+    exact_of: Mapped[int | None] = mapped_column(BigInteger)  # the run that it repeats with everything as it was then
+    # What its attempts were given, kept to explain and to repeat it; None before the first.
+    interpreter: Mapped[str | None] = mapped_column(Text)
+    variable_versions: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     stop_requested_at: Mapped[datetime | None]
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -71,6 +87,9 @@ class Attempt(Base):
     peak_cpu_percent: Mapped[float | None]
     cpu_seconds: Mapped[float | None]
     log_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    log_dropped_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    limits_by: Mapped[str | None] = mapped_column(String(20))  # what enforced its limits: "cgroup" or "sampling"
+    reason: Mapped[str | None] = mapped_column(Text)
     worker: Mapped[str] = mapped_column(String(100))
 
     __table_args__ = ()

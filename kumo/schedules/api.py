@@ -14,7 +14,7 @@ from kumo.clock import utc_now
 from kumo.http import GivenMoment, Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
 from kumo.schedules.models import Slot
 from kumo.tasks import service as tasks
-from kumo.tasks.schemas import TriggerIn
+from kumo.tasks.trigger_schemas import TriggerIn
 from kumo.tasks.triggers import due_moments, validate, zone_names
 from kumo.tasks.wording import Language, describe, warnings
 

@@ -26,7 +26,7 @@ class Slot(Base):
     first_due_at: Mapped[datetime]
     count: Mapped[int] = mapped_column(default=1)
     outcome: Mapped[str] = mapped_column(String(20))  # "run" or "skipped"
-    reason: Mapped[str | None] = mapped_column(Text)  # of a skipped one: "overlap", "missed" or "no_files"
+    reason: Mapped[str | None] = mapped_column(Text)  # of a skipped one: a word of `decisions.Skip`
     run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     created_at: Mapped[datetime]
 
@@ -35,3 +35,15 @@ class Slot(Base):
         Index("ix_slots_task_id", "task_id", "id"),  # the ledger of a task, newest first
         {"sqlite_autoincrement": True},
     )
+
+
+class Uptime(Base):
+    """One life of the server, so that a missed slot can say when it was down."""
+
+    __tablename__ = "uptimes"
+
+    id: Mapped[int] = id_column()
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]  # the last time that it was known to be alive
+
+    __table_args__ = ({"sqlite_autoincrement": True},)

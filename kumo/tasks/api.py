@@ -18,8 +18,9 @@ from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, 
 from kumo.projects.models import Project
 from kumo.tasks import service
 from kumo.tasks.models import Task, TriggerRow
-from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut, TriggerIn, TriggerOut
+from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
+from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
 from kumo.tasks.triggers import from_settings
 
 router = APIRouter(tags=["tasks"])

@@ -5,10 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
+
+
+class Pool(Base):
+    """A named limit: at most `slots` runs of its tasks go at once."""
+
+    __tablename__ = "pools"
+
+    id: Mapped[int] = id_column()
+    version: Mapped[int] = mapped_column(default=1)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    slots: Mapped[int]
+    created_at: Mapped[datetime]
 
 
 class Task(Base):
@@ -31,8 +43,18 @@ class Task(Base):
     catch_up: Mapped[str] = mapped_column(String(20))
     catch_up_window_seconds: Mapped[int]
     priority: Mapped[int] = mapped_column(default=0)
+    pool_id: Mapped[int | None] = mapped_column(ForeignKey("pools.id"))
     timeout_seconds: Mapped[float | None]
     stop_grace_seconds: Mapped[float]
+    # Each as its class in `kumo.tasks.policies` writes it.
+    retry: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    rate_limit: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    blackouts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    proxy: Mapped[str | None] = mapped_column(Text)
+    failure_threshold: Mapped[int | None]
+    consecutive_failures: Mapped[int] = mapped_column(default=0)
+    paused_reason: Mapped[str | None] = mapped_column(Text)  # where Kumo paused it; None where a person did
     # The three below follow the runs: they are written where a run is requested and where it ends.
     last_run_id: Mapped[int | None] = mapped_column(BigInteger)
     last_run_state: Mapped[str | None] = mapped_column(String(20))
@@ -49,6 +71,7 @@ class Task(Base):
             sqlite_where=text("deleted_at IS NULL"),
             postgresql_where=text("deleted_at IS NULL"),
         ),
+        Index("ix_tasks_pool_id", "pool_id"),  # a pool's tasks, and its deletion
         Index("ix_tasks_project_id", "project_id"),  # the project's page, and its deletion
         Index("ix_tasks_environment_id", "environment_id"),  # the environment's page, and its deletion
         {"sqlite_autoincrement": True},
@@ -56,7 +79,11 @@ class Task(Base):
 
 
 class TriggerRow(Base):
-    """When a task is due. `next_due_at` is the scheduler's place in it: None when nothing more will come."""
+    """When a task is due. `next_due_at` is the scheduler's place in it: None when nothing more will come.
+
+    A trigger that follows another task's runs has an upstream task, a webhook the hash of its address's secret part;
+    neither is ever due by the clock.
+    """
 
     __tablename__ = "triggers"
 
@@ -66,8 +93,11 @@ class TriggerRow(Base):
     type: Mapped[str] = mapped_column(String(20))
     settings: Mapped[dict[str, Any]] = mapped_column(JSON)
     next_due_at: Mapped[datetime | None]
+    upstream_task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
 
     __table_args__ = (
+        Index("ix_triggers_upstream_task_id", "upstream_task_id"),  # asked whenever a run ends
         Index("ix_triggers_task_id", "task_id"),
         Index("ix_triggers_next_due_at", "next_due_at"),  # the scheduler's only question
         {"sqlite_autoincrement": True},

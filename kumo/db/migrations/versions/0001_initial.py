@@ -182,6 +182,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "pools",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("slots", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
+        sa.UniqueConstraint("name", name=op.f("uq_pools_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "uptimes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_uptimes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "tasks",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -198,8 +217,17 @@ def upgrade() -> None:
         sa.Column("catch_up", sa.String(length=20), nullable=False),
         sa.Column("catch_up_window_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("priority", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pool_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("timeout_seconds", sa.Double(), nullable=True),
         sa.Column("stop_grace_seconds", sa.Double(), nullable=False),
+        sa.Column("retry", sa.JSON(), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("rate_limit", sa.JSON(), nullable=False),
+        sa.Column("blackouts", sa.JSON(), nullable=False),
+        sa.Column("proxy", sa.Text(), nullable=True),
+        sa.Column("failure_threshold", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("consecutive_failures", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("paused_reason", sa.Text(), nullable=True),
         sa.Column("last_run_id", sa.BigInteger(), nullable=True),
         sa.Column("last_run_state", sa.String(length=20), nullable=True),
         sa.Column("last_run_ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -209,12 +237,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_tasks_environment_id_environments")
         ),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_tasks_pool_id_pools")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_tasks_project_id_projects")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.create_index("ix_tasks_environment_id", ["environment_id"], unique=False)
+        batch_op.create_index("ix_tasks_pool_id", ["pool_id"], unique=False)
         batch_op.create_index("ix_tasks_project_id", ["project_id"], unique=False)
         batch_op.create_index(
             "uq_tasks_name",
@@ -257,6 +287,18 @@ def upgrade() -> None:
         sa.Column("max_parallel", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("timeout_seconds", sa.Double(), nullable=True),
         sa.Column("stop_grace_seconds", sa.Double(), nullable=False),
+        sa.Column("pool_id", sa.BigInteger(), nullable=True),
+        sa.Column("retry", sa.JSON(), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("rate_limit", sa.JSON(), nullable=False),
+        sa.Column("proxy", sa.Text(), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("overrides", sa.LargeBinary(), nullable=True),
+        sa.Column("webhook_body", sa.String(length=100), nullable=True),
+        sa.Column("exact_of", sa.BigInteger(), nullable=True),
+        sa.Column("interpreter", sa.Text(), nullable=True),
+        sa.Column("variable_versions", sa.JSON(), nullable=True),
         sa.Column("stop_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -277,15 +319,15 @@ def upgrade() -> None:
             "ix_runs_open",
             ["state", "priority", "id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'starting', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'starting', 'running')"),
+            sqlite_where=sa.text("state IN ('queued', 'starting', 'running', 'retrying')"),
+            postgresql_where=sa.text("state IN ('queued', 'starting', 'running', 'retrying')"),
         )
         batch_op.create_index(
             "ix_runs_open_task_id",
             ["task_id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'starting', 'running')"),
-            postgresql_where=sa.text("state IN ('queued', 'starting', 'running')"),
+            sqlite_where=sa.text("state IN ('queued', 'starting', 'running', 'retrying')"),
+            postgresql_where=sa.text("state IN ('queued', 'starting', 'running', 'retrying')"),
         )
         batch_op.create_index("ix_runs_project_id", ["project_id", "id"], unique=False)
         batch_op.create_index("ix_runs_state", ["state", "id"], unique=False)
@@ -299,13 +341,18 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=20), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("upstream_task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_triggers_task_id_tasks")),
+        sa.ForeignKeyConstraint(["upstream_task_id"], ["tasks.id"], name=op.f("fk_triggers_upstream_task_id_tasks")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_triggers")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_triggers_token_hash")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("triggers", schema=None) as batch_op:
         batch_op.create_index("ix_triggers_next_due_at", ["next_due_at"], unique=False)
         batch_op.create_index("ix_triggers_task_id", ["task_id"], unique=False)
+        batch_op.create_index("ix_triggers_upstream_task_id", ["upstream_task_id"], unique=False)
 
     op.create_table(
         "attempts",
@@ -319,6 +366,9 @@ def upgrade() -> None:
         sa.Column("peak_cpu_percent", sa.Double(), nullable=True),
         sa.Column("cpu_seconds", sa.Double(), nullable=True),
         sa.Column("log_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("log_dropped_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("limits_by", sa.String(length=20), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("worker", sa.String(length=100), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_attempts_run_id_runs")),
         sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_attempts")),
