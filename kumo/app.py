@@ -49,6 +49,7 @@ from kumo.settings import Settings
 from kumo.system import api as system_api
 from kumo.system import dashboard
 from kumo.tasks import api as tasks_api
+from kumo.tasks import pools_api
 from kumo.web_ui import serve_web_ui
 from kumo.workers.dispatch import LocalDispatcher
 
@@ -64,6 +65,7 @@ ROUTERS = (
     environments_api.router,
     build_log_api.router,
     tasks_api.router,
+    pools_api.router,
     run_log_api.router,
     schedules_api.router,
     dashboard.router,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, 
 from kumo.projects.models import Project
 from kumo.tasks import service
 from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
 from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
@@ -26,7 +28,9 @@ from kumo.tasks.triggers import from_settings
 router = APIRouter(tags=["tasks"])
 
 # May be set to null. In every other field of a new task null means "not said", and in a change it is refused.
-_NULLABLE = frozenset({"environment_id", "timeout_seconds"})
+_NULLABLE = frozenset({"environment_id", "timeout_seconds", "pool", "failure_threshold", "proxy"})
+# Objects of which a request may give some fields: the others keep their values.
+_PARTIAL: dict[str, type[Retry | Limits | RateLimit]] = {"retry": Retry, "limits": Limits, "rate_limit": RateLimit}
 
 IfMatch = Annotated[
     int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
@@ -73,7 +77,7 @@ async def create_task(
 ) -> TaskOut:
     """Create a task; its triggers count from now."""
     now = utc_now()
-    definition = TaskDefinition(**_said(body))
+    definition = TaskDefinition(**_said(body, {name: policy() for name, policy in _PARTIAL.items()}))
     task = await service.create(session, definition, _wishes(body.triggers or [], now), now)
     return (await _show(session, [task]))[0]
 
@@ -100,7 +104,9 @@ async def change_task(
     _refuse_null(body)
     now = utc_now()
     wishes = None if body.triggers is None else _wishes(body.triggers, now)
-    task = await service.change(session, task_id, _said(body), wishes, seen_version=if_match, now=now)
+    before = await service.definition_of(session, task_id)
+    said = _said(body, {name: getattr(before, name) for name in _PARTIAL})
+    task = await service.change(session, task_id, said, wishes, seen_version=if_match, now=now)
     return (await _show(session, [task]))[0]
 
 
@@ -136,12 +142,17 @@ def _refuse_null(body: TaskFields) -> None:
             raise InvalidInput.at(name, f"The field {name} cannot be null. Leave it out to keep its value.")
 
 
-def _said(body: TaskFields) -> dict[str, Any]:
-    """The fields that the request gives a value, without the triggers."""
+def _said(body: TaskFields, before: dict[str, Any]) -> dict[str, Any]:
+    """The fields that the request gives a value, without the triggers; of some, `before` has what is not given."""
     values = {name: getattr(body, name) for name in body.model_fields_set if name != "triggers"}
     said = {name: value for name, value in values.items() if value is not None or name in _NULLABLE}
     if said.get("tags") is not None:
         said["tags"] = tuple(dict.fromkeys(said["tags"]))
+    if said.get("blackouts") is not None:
+        said["blackouts"] = tuple(Blackout(**each.model_dump()) for each in said["blackouts"])
+    for name, policy in before.items():
+        if said.get(name) is not None:
+            said[name] = replace(policy, **said[name].model_dump(exclude_unset=True))
     return said
 
 
@@ -162,10 +173,11 @@ async def _show(session: AsyncSession, tasks: Sequence[Task]) -> list[TaskOut]:
         select(Project.id, Project.name).where(Project.id.in_({task.project_id for task in tasks}))
     )
     name_of = dict(names.all())
-    return [_out(task, triggers[task.id], name_of[task.project_id]) for task in tasks]
+    pools = await service.pool_names(session, {task.pool_id for task in tasks if task.pool_id is not None})
+    return [_out(task, triggers[task.id], name_of[task.project_id], pools.get(task.pool_id or 0)) for task in tasks]
 
 
-def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str) -> TaskOut:
+def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: str | None) -> TaskOut:
     due = [row.next_due_at for row in triggers if row.next_due_at is not None]
     last_run = None
     if task.last_run_id is not None and task.last_run_state is not None:
@@ -174,6 +186,7 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str) -> TaskO
     return TaskOut(
         **columns,
         project_name=project_name,
+        pool=pool,
         triggers=[_trigger_out(row) for row in triggers],
         next_due_at=min(due) if due and task.active else None,
         last_run=last_run,

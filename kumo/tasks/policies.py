@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-MOST_ATTEMPTS = 100
-LONGEST_DELAY_SECONDS = 7 * 24 * 3600
+from kumo.errors import InvalidInput
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DEFAULT_LOG_BYTES = 1 << 30
 _JITTER = 0.1  # of a delay, at most, so that what failed together does not come back together
 
@@ -73,12 +75,12 @@ class RateLimit(_Stored):
 class Blackout(_Stored):
     """A part of the day in which slots are skipped: from `start` up to but not including `end`, local time.
 
-    An end at or before the start lies on the next day; `days` (0 is Monday) are those on which it starts, None is all.
+    An end at or before the start lies on the next day; `days` are those on which it starts, None is every day.
     """
 
     start: str  # HH:MM
     end: str
-    days: list[int] | None = None
+    days: list[str] | None = None  # of WEEKDAYS
     timezone: str = "UTC"
 
     def holds(self, moment: datetime) -> bool:
@@ -91,4 +93,24 @@ class Blackout(_Stored):
         return (self._begins_on(today) and now >= start) or (self._begins_on(yesterday) and now < end)
 
     def _begins_on(self, weekday: int) -> bool:
-        return self.days is None or weekday in self.days
+        return self.days is None or WEEKDAYS[weekday] in self.days
+
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+_NO_PROXY = "Write the proxy's address, as http://proxy.example:3128 or socks5://proxy.example:1080."
+
+
+def check_proxy(proxy: str | None) -> None:
+    """Refuse what is no proxy's address, and passwords: a task's fields are shown to everybody who may see it."""
+    if proxy is None:
+        return
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port or 1
+    except ValueError:
+        raise InvalidInput.at("proxy", _NO_PROXY) from None
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or port < 1:
+        raise InvalidInput.at("proxy", _NO_PROXY)
+    if parts.username is not None or parts.password is not None:
+        message = "The address holds a user or a password. Put it into a secret variable HTTPS_PROXY instead."
+        raise InvalidInput.at("proxy", message)

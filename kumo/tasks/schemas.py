@@ -7,14 +7,60 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from kumo.http import Input, RowId, UtcMoment
+from kumo.tasks.policies import DEFAULT_LOG_BYTES
 from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
-Overlap = Literal["skip", "queue", "allow"]
+Overlap = Literal["skip", "queue", "allow", "replace"]
 CatchUp = Literal["skip", "latest", "all"]
 
 _YEAR_SECONDS = 366 * 24 * 3600
+_WEEK_SECONDS = 7 * 24 * 3600
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+
+class RetryFields(Input):
+    """Whether and when a run that failed is tried again; a field that is left out keeps its value."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=100, description="All attempts together; 1 is no retry.")] = 1
+    delay_seconds: Annotated[float, Field(ge=0, le=_WEEK_SECONDS, allow_inf_nan=False)] = 60
+    backoff: Annotated[float, Field(ge=1, le=100, description="Each delay is so many times the one before.")] = 2.0
+    max_delay_seconds: Annotated[float, Field(ge=0, le=_WEEK_SECONDS, allow_inf_nan=False)] = 3600
+    exit_codes: Annotated[list[int], Field(min_length=1, max_length=256)] | None = Field(
+        default=None, description="Only after these exit codes; null: after every failure."
+    )
+
+
+class LimitFields(Input):
+    """The most that a run may use; null is no limit, a field that is left out keeps its value."""
+
+    cpu_percent: Annotated[float, Field(ge=1, le=100_000, allow_inf_nan=False)] | None = Field(
+        default=None, description="Of one core: 150 is one core and a half."
+    )
+    memory_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 50)] | None = None
+    processes: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    log_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 50)] | None = Field(
+        default=DEFAULT_LOG_BYTES, description="The head and the tail of what is printed are kept."
+    )
+
+
+class RateLimitFields(Input):
+    """How fast a crawler may ask; a field that is left out keeps its value."""
+
+    request_interval_ms: Annotated[int, Field(ge=1, le=3_600_000)] | None = None
+    max_requests_per_second: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
+
+
+class BlackoutFields(Input):
+    """A part of the day in which slots are skipped, in local time."""
+
+    start: Annotated[str, Field(pattern=_CLOCK, description="HH:MM")]
+    end: Annotated[str, Field(pattern=_CLOCK, description="HH:MM; at or before the start: on the next day.")]
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] | None = Field(
+        default=None, description="The days on which it starts; null: every day."
+    )
+    timezone: Annotated[str, Field(max_length=100, description="An IANA name.")] = "UTC"
 
 
 class TaskFields(Input):
@@ -38,6 +84,17 @@ class TaskFields(Input):
     priority: Annotated[int, Field(ge=-100, le=100)] | None = Field(default=None, description="Higher goes first.")
     timeout_seconds: Annotated[float, Field(gt=0, le=_YEAR_SECONDS, allow_inf_nan=False)] | None = None
     stop_grace_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] | None = None
+    pool: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="The name of a pool.")
+    retry: RetryFields | None = None
+    failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="After so many failures in a row Kumo pauses the task; null: never."
+    )
+    limits: LimitFields | None = None
+    rate_limit: RateLimitFields | None = None
+    blackouts: Annotated[list[BlackoutFields], Field(max_length=20)] | None = None
+    proxy: Annotated[str, Field(max_length=1000)] | None = Field(
+        default=None, description="The script gets it as HTTP_PROXY and the like; without user and password."
+    )
 
 
 class TaskCreate(TaskFields):
@@ -90,6 +147,15 @@ class TaskOut(BaseModel):
     priority: int
     timeout_seconds: float | None
     stop_grace_seconds: float
+    pool: str | None
+    retry: RetryFields
+    failure_threshold: int | None
+    consecutive_failures: int
+    paused_reason: str | None
+    limits: LimitFields
+    rate_limit: RateLimitFields
+    blackouts: list[BlackoutFields]
+    proxy: str | None
     next_due_at: UtcMoment | None
     last_run: LastRun | None
     created_at: UtcMoment

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,12 @@ from kumo.environments.models import Environment
 from kumo.errors import Conflict, InvalidInput, NotFound
 from kumo.projects.models import Project
 from kumo.tasks.command import split_command
-from kumo.tasks.models import Task, TriggerRow
-from kumo.tasks.triggers import Trigger, from_settings, to_settings, validate
+from kumo.tasks.models import Pool, Task, TriggerRow
+from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_proxy
+from kumo.tasks.triggers import Trigger, from_settings, to_settings, validate, zone
+
+# Kept as JSON, each written and read by its class.
+_POLICIES: dict[str, type[Retry | Limits | RateLimit]] = {"retry": Retry, "limits": Limits, "rate_limit": RateLimit}
 
 
 class TaskNotFound(NotFound):
@@ -68,14 +72,21 @@ class TaskDefinition:
     priority: int = 0
     timeout_seconds: float | None = 3600
     stop_grace_seconds: float = 10
+    pool: str | None = None
+    retry: Retry = field(default_factory=Retry)
+    failure_threshold: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+    blackouts: tuple[Blackout, ...] = ()
+    proxy: str | None = None
 
 
 async def create(
     session: AsyncSession, definition: TaskDefinition, triggers: Sequence[TriggerWish], now: datetime
 ) -> Task:
     """Make a task; its triggers count from now."""
-    await _check(session, definition)
-    task = Task(**_columns(definition), created_at=now, updated_at=now)
+    pool_id = await _check(session, definition)
+    task = Task(**_columns(definition), pool_id=pool_id, created_at=now, updated_at=now)
     session.add(task)
     await _flush_name(session, definition.name)
     await _set_triggers(session, task, [replace(wish, id=None) for wish in triggers], now)
@@ -98,13 +109,15 @@ async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, 
     task = await get(session, task_id, for_update=True)
     if seen_version is not None and seen_version != task.version:
         raise TaskChanged(task_id, task.version)
-    before = _definition(task)
+    before = await _definition(session, task)
     definition = replace(before, **changes)
-    await _check(session, definition)
+    task.pool_id = await _check(session, definition)
     for name, value in _columns(definition).items():
         setattr(task, name, value)
     task.version += 1
     task.updated_at = now
+    if definition.active != before.active:
+        _forget_failures(task)
     await _flush_name(session, definition.name)
     if triggers is not None:
         await _set_triggers(session, task, triggers, now)
@@ -122,6 +135,7 @@ async def set_active(session: AsyncSession, task_id: int, *, active: bool, now: 
     task = await get(session, task_id, for_update=True)
     if task.active != active:
         task.active = active
+        _forget_failures(task)
         task.version += 1
         task.updated_at = now
         if active:
@@ -139,8 +153,9 @@ async def remove(session: AsyncSession, task_id: int, *, open_runs: int, now: da
         raise Conflict(f"Task {task.name!r} has {runs} queued or going. Stop {them} first.")
     task.deleted_at = now
     task.active = False
+    task.pool_id = None
     await session.execute(delete(TriggerRow).where(TriggerRow.task_id == task_id))
-    await _count_use(session, _definition(task), -1)
+    await _count_use(session, await _definition(session, task), -1)
     announce(session, "task", task_id)
 
 
@@ -164,19 +179,50 @@ async def triggers_of(session: AsyncSession, task_ids: Sequence[int]) -> dict[in
     return found
 
 
-def _definition(task: Task) -> TaskDefinition:
-    names = TaskDefinition.__dataclass_fields__
+async def definition_of(session: AsyncSession, task_id: int) -> TaskDefinition:
+    """What a person has decided about a task, which stays so until the transaction ends; or `TaskNotFound`."""
+    return await _definition(session, await get(session, task_id, for_update=True))
+
+
+async def pool_names(session: AsyncSession, pool_ids: Collection[int]) -> dict[int, str]:
+    """The names of some pools."""
+    if not pool_ids:
+        return {}
+    rows = await session.execute(select(Pool.id, Pool.name).where(Pool.id.in_(pool_ids)))
+    return dict(rows.all())
+
+
+async def _definition(session: AsyncSession, task: Task) -> TaskDefinition:
+    names = TaskDefinition.__dataclass_fields__.keys() - {"pool"} - _POLICIES.keys()
     values = {name: getattr(task, name) for name in names}
-    return TaskDefinition(**values | {"tags": tuple(task.tags)})
+    values |= {name: policy.from_json(getattr(task, name)) for name, policy in _POLICIES.items()}
+    pool = None if task.pool_id is None else (await pool_names(session, {task.pool_id}))[task.pool_id]
+    blackouts = tuple(Blackout.from_json(each) for each in task.blackouts)
+    return TaskDefinition(**values | {"tags": tuple(task.tags), "blackouts": blackouts, "pool": pool})
 
 
 def _columns(definition: TaskDefinition) -> dict[str, Any]:
-    values = {name: getattr(definition, name) for name in TaskDefinition.__dataclass_fields__}
-    return values | {"tags": list(definition.tags)}
+    names = TaskDefinition.__dataclass_fields__.keys() - {"pool"}
+    values = {name: getattr(definition, name) for name in names}
+    values |= {name: values[name].to_json() for name in _POLICIES}
+    return values | {"tags": list(definition.tags), "blackouts": [each.to_json() for each in definition.blackouts]}
 
 
-async def _check(session: AsyncSession, definition: TaskDefinition) -> None:
+def _forget_failures(task: Task) -> None:
+    """Who pauses or resumes a task by hand has seen its failures: they count anew."""
+    task.consecutive_failures = 0
+    task.paused_reason = None
+
+
+async def _check(session: AsyncSession, definition: TaskDefinition) -> int | None:
+    """Refuse what cannot be, and give the id of the pool."""
     split_command(definition.command, shell=definition.shell)
+    check_proxy(definition.proxy)
+    for position, blackout in enumerate(definition.blackouts):
+        try:
+            zone(blackout.timezone)
+        except InvalidInput as error:
+            raise InvalidInput.at(f"blackouts.{position}.timezone", error.message) from None
     project = await session.get(Project, definition.project_id)
     if project is None or project.deleted_at is not None:
         raise _no_project(definition)
@@ -184,6 +230,12 @@ async def _check(session: AsyncSession, definition: TaskDefinition) -> None:
         environment = await session.get(Environment, definition.environment_id)
         if environment is None or environment.deleted_at is not None:
             raise _no_environment(definition)
+    if definition.pool is None:
+        return None
+    pool_id = await session.scalar(select(Pool.id).where(Pool.name == definition.pool))
+    if pool_id is None:
+        raise InvalidInput.at("pool", f"There is no pool named {definition.pool!r}. Create it first.")
+    return pool_id
 
 
 async def _flush_name(session: AsyncSession, name: str) -> None:
