@@ -65,6 +65,7 @@ ROUTERS = (
     environments_api.router,
     build_log_api.router,
     tasks_api.router,
+    tasks_api.deletion_router,
     pools_api.router,
     run_log_api.router,
     schedules_api.router,

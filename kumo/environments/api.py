@@ -33,7 +33,7 @@ from kumo.environments.schemas import (
 )
 from kumo.environments.service import Declared, EnvironmentDefinition
 from kumo.errors import InvalidInput
-from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
+from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
 from kumo.settings import Settings
 
 router = APIRouter(tags=["environments"])
@@ -169,19 +169,6 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
             now=utc_now(),
         )
         return (await environment_answers(session, settings, [changed]))[0]
-
-
-@router.delete(
-    "/environments/{environment_id}",
-    status_code=status.HTTP_204_NO_CONTENT,
-    summary="Delete an environment",
-    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict"),
-)
-async def delete_environment(
-    environment_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
-) -> None:
-    """Delete an environment that no task uses."""
-    await service.remove(session, environment_id, utc_now())
 
 
 @router.post(

@@ -56,14 +56,6 @@ class EnvironmentChanged(Conflict):
         )
 
 
-class EnvironmentInUse(Conflict):
-    """Tasks run in the environment."""
-
-    def __init__(self, name: str, tasks: int) -> None:
-        run, them = ("1 task runs", "it") if tasks == 1 else (f"{tasks} tasks run", "them")
-        super().__init__(f"{run} in the environment “{name}”. Give {them} another environment, then delete this.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentDefinition:
     """Everything that a person decides about an environment; exactly one of the last three is given."""
@@ -173,13 +165,13 @@ async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, 
     return environment
 
 
-async def remove(session: AsyncSession, environment_id: int, now: datetime) -> None:
-    """Delete an environment that no task uses; its builds stay for the runs that used them."""
-    environment = await get(session, environment_id, for_update=True)
-    if environment.task_count:
-        raise EnvironmentInUse(environment.name, environment.task_count)
+async def remove(session: AsyncSession, environment: Environment, now: datetime) -> None:
+    """Delete an environment that was found for update; its builds stay for the runs that used them.
+
+    Whoever calls this makes sure that no task uses it: see `kumo.tasks.uses`.
+    """
     environment.deleted_at = now
-    announce(session, "environment", environment_id)
+    announce(session, "environment", environment.id)
 
 
 def definition_of(environment: Environment) -> EnvironmentDefinition:

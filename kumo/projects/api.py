@@ -162,17 +162,6 @@ async def change_project(
     return await _answer(session, settings, project_id)
 
 
-@router.delete(
-    "/projects/{project_id}",
-    status_code=status.HTTP_204_NO_CONTENT,
-    summary="Delete a project that no task uses",
-    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
-)
-async def delete_project(_actor: Writer, session: WriteSession, project_id: RowId) -> None:
-    """Delete the project; its runs keep their history, and its outputs stay on the disk."""
-    await service.delete_project(session, project_id, now=utc_now())
-
-
 @router.post(
     "/projects/{project_id}/archive",
     summary="Replace a project's files by those of an archive",

@@ -22,8 +22,8 @@ class Project(Base):
     # The current state; None only inside the transaction that creates the project. No foreign key: with the one from
     # snapshots it would be a circle, which SQLite cannot create. Written by `service` alone, under compare-and-set.
     snapshot_id: Mapped[int | None] = mapped_column(BigInteger)
-    # How many tasks use the project, kept by whoever creates and deletes tasks: a project in use is not deleted, and
-    # the condition is checked in the same statement that deletes.
+    # How many tasks use the project, kept by whoever creates and deletes tasks: counting them for each row of a list
+    # would take longer the more tasks there are.
     task_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -39,9 +39,10 @@ def output_directory(settings: Settings, project_id: int) -> Path:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def find_project(session: AsyncSession, project_id: int) -> Project:
+async def find_project(session: AsyncSession, project_id: int, *, for_update: bool = False) -> Project:
     """One project; `NotFound` when it does not exist or was deleted."""
-    project = await session.scalar(select(Project).where(Project.id == project_id, Project.deleted_at.is_(None)))
+    query = select(Project).where(Project.id == project_id, Project.deleted_at.is_(None))
+    project = await session.scalar(query.with_for_update() if for_update else query)
     if project is None:
         raise NotFound(f"Project {project_id} does not exist.")
     return project
@@ -175,20 +176,14 @@ async def change_project(
     return project
 
 
-async def delete_project(session: AsyncSession, project_id: int, *, now: datetime) -> None:
-    """Delete a project that no task uses; its states stay for the history of its runs."""
-    deleted = await session.scalar(
-        update(Project)
-        .where(Project.id == project_id, Project.task_count == 0, Project.deleted_at.is_(None))
-        .values(deleted_at=now, updated_at=now, version=Project.version + 1)
-        .returning(Project.id)
-    )
-    if deleted is None:
-        project = await find_project(session, project_id)
-        tasks = "1 task uses" if project.task_count == 1 else f"{project.task_count:,} tasks use"
-        them = "it" if project.task_count == 1 else "them"
-        raise Conflict(f"{tasks} this project. Delete or move {them} first.")
-    announce(session, "project", project_id)
+async def delete_project(session: AsyncSession, project: Project, *, now: datetime) -> None:
+    """Delete a project that was found for update; its states stay for the history of its runs.
+
+    Whoever calls this makes sure that no task uses it: see `kumo.tasks.uses`.
+    """
+    project.deleted_at = project.updated_at = now
+    project.version += 1
+    announce(session, "project", project.id)
 
 
 async def _add_snapshot(

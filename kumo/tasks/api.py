@@ -1,4 +1,4 @@
-"""Routes of tasks."""
+"""Routes of tasks, and those that delete what tasks use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kumo.clock import utc_now
 from kumo.errors import InvalidInput
 from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
 from kumo.projects.models import Project
-from kumo.tasks import service
+from kumo.tasks import service, uses
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
@@ -26,6 +26,8 @@ from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
 from kumo.tasks.triggers import from_settings
 
 router = APIRouter(tags=["tasks"])
+# Apart, so that each stands under the heading of what it deletes.
+deletion_router = APIRouter()
 
 # May be set to null. In every other field of a new task null means "not said", and in a change it is refused.
 _NULLABLE = frozenset({"environment_id", "timeout_seconds", "pool", "failure_threshold", "proxy"})
@@ -134,6 +136,34 @@ async def resume_task(
     """Let its triggers come due again, from now on."""
     task = await service.set_active(session, task_id, active=True, now=utc_now())
     return (await _show(session, [task]))[0]
+
+
+@deletion_router.delete(
+    "/projects/{project_id}",
+    tags=["projects"],
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete a project that no task uses",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
+)
+async def delete_project(
+    project_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> None:
+    """Delete the project; its runs keep their history, and its outputs stay on the disk."""
+    await uses.delete_project(session, project_id, utc_now())
+
+
+@deletion_router.delete(
+    "/environments/{environment_id}",
+    tags=["environments"],
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Delete an environment",
+    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict"),
+)
+async def delete_environment(
+    environment_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+) -> None:
+    """Delete an environment that no task uses."""
+    await uses.delete_environment(session, environment_id, utc_now())
 
 
 def _refuse_null(body: TaskFields) -> None:

@@ -240,8 +240,9 @@ def test_what_is_in_use_is_not_deleted(server: KumoServer) -> None:
     of_project = error_of(server.client.delete(f"/projects/{project_id}"), 409, "conflict")
     of_environment = error_of(server.client.delete(f"/environments/{environment_id}"), 409, "conflict")
     of_task = error_of(server.client.delete(f"/tasks/{task_id}"), 409, "conflict")
-    assert of_project == "1 task uses this project. Delete or move it first."
-    assert of_environment == "1 task runs in the environment “in use”. Give it another environment, then delete this."
+    assert of_project == "Project 'in use' is used by the task 'user'. Delete it or move it first."
+    it = "Environment 'in use' is used by the task 'user'."
+    assert of_environment == f"{it} Delete it or give it another environment first."
     assert of_task == "Task 'user' has 1 run queued or going. Stop it first."
     assert show_run(server, run_id)["state"] == "running"
 

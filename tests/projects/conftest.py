@@ -23,6 +23,7 @@ from kumo.projects.api import router
 from kumo.projects.editing import Workshop
 from kumo.projects.snapshots import SnapshotStore
 from kumo.settings import MIB, Settings
+from kumo.tasks.api import deletion_router
 
 
 @pytest.fixture
@@ -63,7 +64,8 @@ def app(database: Database, stored_settings: Settings) -> FastAPI:
     made.state.database = database
     made.state.settings = stored_settings
     made.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=1))
-    made.include_router(router, prefix="/api/v1")
+    for each in (router, deletion_router):
+        made.include_router(each, prefix="/api/v1")
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)
     return made
