@@ -45,6 +45,7 @@ from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
 from kumo.schedules.scheduler import Scheduler
+from kumo.secrets import open_vault
 from kumo.settings import Settings
 from kumo.system import api as system_api
 from kumo.system import dashboard
@@ -120,6 +121,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
         dispatcher = LocalDispatcher()
         loops = Loops(utc_now)
         try:
+            app.state.vault = await open_vault(database, settings, utc_now())
             setup_token = await _first_account(database, settings)
             _set_state(app, database, settings, loops)
             await _bring_example(database, settings)

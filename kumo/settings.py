@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = Field(
         default=8, description="How many database connections are kept for reading."
     )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Encrypts secrets in the database; several are separated by commas, and the first one encrypts. "
+        "Without it: the file secret.key of the data directory, made at the first start.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe line of the server's own log."
     )

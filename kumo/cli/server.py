@@ -1,4 +1,4 @@
-"""`kumo serve`, `kumo db upgrade`, `kumo openapi`."""
+"""`kumo serve`, `kumo db upgrade`, `kumo db forget-key`, `kumo openapi`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from kumo.cli.options import Home
-from kumo.errors import ConfigurationError
+from kumo.errors import ConfigurationError, NotFound
 from kumo.settings import Settings, load_settings
 
 SERVER_FILE = "server.json"
@@ -174,6 +174,33 @@ def db_upgrade(home: Home = None) -> None:
     with prepared_home(settings):
         before = upgrade(settings)
     print(f"The database is at revision {newest_revision()}" + (f", from {before}." if before else " already."))
+
+
+@_db.command("forget-key")
+def db_forget_key(
+    key: Annotated[str, typer.Argument(help="The key's name, as Kumo gives it when it asks for the key.")],
+    home: Home = None,
+) -> None:
+    """Start without a secret key that is lost; what it encrypted must be entered anew."""
+    from kumo.app import prepared_home  # noqa: PLC0415
+    from kumo.db.migrate import upgrade  # noqa: PLC0415
+    from kumo.db.session import open_database  # noqa: PLC0415
+    from kumo.secrets import forget_key  # noqa: PLC0415
+
+    settings = load_settings(home=home)
+
+    async def forget() -> bool:
+        database = open_database(settings)
+        try:
+            return await forget_key(database, key)
+        finally:
+            await database.close()
+
+    with prepared_home(settings):
+        upgrade(settings)
+        if not asyncio.run(forget()):
+            raise NotFound(f"The database was not used with a secret key named {key!r}.")
+    print(f"Kumo does not ask for the secret key {key} any more.")
 
 
 def openapi() -> None:

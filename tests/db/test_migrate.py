@@ -22,7 +22,7 @@ from kumo.settings import Settings
 
 def test_models_equal_migrations(stored_settings: Settings) -> None:
     for module in pkgutil.walk_packages(kumo.__path__, "kumo."):
-        if module.name.endswith(".models"):
+        if module.name.endswith((".models", ".secrets")):
             importlib.import_module(module.name)
     engine = create_engine(sync_url(stored_settings))
     with engine.connect() as connection:
