@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, status
+from pydantic import AfterValidator, Field, JsonValue
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,13 +18,25 @@ from kumo.runs import service
 from kumo.runs.intake import Intake
 from kumo.runs.models import Run
 from kumo.runs.schemas import RunList, RunOut, run_out, show
-from kumo.runs.service import Cause
+from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
 from kumo.tasks import service as tasks
 
 router = APIRouter(tags=["runs"])
 
 _CHANGE = error_answers("unauthenticated", "forbidden", "not_found", "conflict")
+
+
+_MOST_PARAMETER_BYTES = 32 * 1024
+
+
+def _small(parameters: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(parameters)) > _MOST_PARAMETER_BYTES:
+        raise ValueError("The parameters are longer than 32 KiB as JSON. Give the script a file instead.")
+    return parameters
+
+
+Parameters = Annotated[dict[str, JsonValue], AfterValidator(_small)]
 
 
 async def _intake(request: Request) -> Intake:
@@ -34,7 +48,15 @@ IntakeDep = Annotated[Intake, Depends(_intake)]
 
 
 class RunRequest(Input):
-    """What a run is asked with; nothing yet but the wish."""
+    """What a run is asked with."""
+
+    parameters: Parameters = Field(default={}, description="The script finds them as JSON in KUMO_PARAMETERS.")
+
+
+class RerunRequest(Input):
+    """How a run is repeated."""
+
+    exact: bool = Field(default=False, description="With the files, build, command and variables that the run had.")
 
 
 @router.post(
@@ -50,8 +72,13 @@ async def run_task(
     body: RunRequest | None = None,
 ) -> RunOut:
     """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
-    del body
-    run = await intake.request(task_id, Cause(type="manual", actor=actor.username))
+    run = await intake.request(
+        Wish(
+            task_id=task_id,
+            cause=Cause(type="manual", actor=actor.username),
+            parameters={} if body is None else body.parameters,
+        )
+    )
     return run_out(run, [])
 
 
@@ -112,7 +139,10 @@ async def list_runs_of_task(
 @router.get("/runs/{run_id}", summary="Show a run", responses=error_answers("unauthenticated", "not_found"))
 async def get_run(run_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession) -> RunOut:
     """One run."""
-    return (await show(session, [await service.get(session, run_id)]))[0]
+    run = await service.get(session, run_id)
+    shown = (await show(session, [run]))[0]
+    shown.queue_position = await service.queue_position(session, run)
+    return shown
 
 
 @router.post("/runs/{run_id}/stop", status_code=status.HTTP_202_ACCEPTED, summary="Stop a run", responses=_CHANGE)
@@ -127,11 +157,11 @@ async def rerun(
     run_id: RowId,
     actor: Annotated[Actor, require(Permission.RUN)],
     session: WriteSession,
-    body: RunRequest | None = None,
+    body: RerunRequest | None = None,
 ) -> RunOut:
-    """Queue the run's task once more, as the task is now."""
-    del body
-    run = await service.rerun(session, run_id, actor=actor.username, now=utc_now())
+    """Queue the run's task once more: as the task is now, or exactly as the run was."""
+    exact = body is not None and body.exact
+    run = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
     return run_out(run, [])
 
 

@@ -14,15 +14,14 @@ from kumo.clock import Clock
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.runs.models import Run
-from kumo.runs.service import Cause, request_runs
+from kumo.runs.service import Wish, request_runs
 
 _LARGEST_BATCH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wish:
-    task_id: int
-    cause: Cause
+class _Waiting:
+    wish: Wish
     answer: asyncio.Future[Run]
 
 
@@ -32,40 +31,40 @@ class Intake:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._wishes: deque[_Wish] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._storing: asyncio.Task[None] | None = None
 
-    async def request(self, task_id: int, cause: Cause) -> Run:
+    async def request(self, wish: Wish) -> Run:
         """Queue one run; the answer comes once it is stored. `NotFound` or `Conflict` when there is nothing to run.
 
         Whoever stops waiting for the answer does not take the request back.
         """
         answer: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
-        self._wishes.append(_Wish(task_id=task_id, cause=cause, answer=answer))
+        self._waiting.append(_Waiting(wish=wish, answer=answer))
         if self._storing is None:
             self._storing = asyncio.create_task(self._store_all())
         return await answer
 
     async def _store_all(self) -> None:
         try:
-            while self._wishes:
-                batch = [self._wishes.popleft() for _ in range(min(len(self._wishes), _LARGEST_BATCH))]
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _LARGEST_BATCH))]
                 try:
                     await self._store(batch)
                 except Exception as error:  # noqa: BLE001 - each of those who wait is told
-                    for wish in batch:
-                        if not wish.answer.done():
-                            wish.answer.set_exception(error)
+                    for waiting in batch:
+                        if not waiting.answer.done():
+                            waiting.answer.set_exception(error)
         finally:
             self._storing = None
 
-    async def _store(self, batch: list[_Wish]) -> None:
+    async def _store(self, batch: list[_Waiting]) -> None:
         async with self._database.write() as session:
-            outcomes = await request_runs(session, [(wish.task_id, wish.cause) for wish in batch], self._clock())
-        for wish, outcome in zip(batch, outcomes, strict=True):
-            if wish.answer.done():  # cancelled
+            outcomes = await request_runs(session, [waiting.wish for waiting in batch], self._clock())
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.answer.done():  # cancelled
                 continue
             if isinstance(outcome, KumoError):
-                wish.answer.set_exception(outcome)
+                waiting.answer.set_exception(outcome)
             else:
-                wish.answer.set_result(outcome)
+                waiting.answer.set_result(outcome)

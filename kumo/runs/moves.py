@@ -3,118 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
+from kumo.runs import move_statements as statements
 from kumo.runs.models import Attempt, Run
 from kumo.runs.observation import Observation
+from kumo.runs.retries import next_attempt_at, reason_to_wait
 from kumo.runs.service import move_run
-from kumo.runs.states import ACTIVE, RunState, reason_after, state_after
+from kumo.runs.states import RunState, reason_after, state_after
 from kumo.runs.tally import Ended, note_ends
+from kumo.tasks.policies import Retry
 
 _LOCAL = "local"
 
-# Tables, not classes: many rows in one statement, without the unit of work looking at each.
-_runs = cast(Table, Run.__table__)
-_attempts = cast(Table, Attempt.__table__)
-_GOING = select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
-_MOVE_TO_RUNNING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
-    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"), reason=None)
-)
-_MOVE_TO_END = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
-    .values(
-        state=bindparam("b_state"),
-        reason=bindparam("b_reason"),
-        started_at=bindparam("b_started_at"),
-        ended_at=bindparam("b_ended_at"),
-        exit_code=bindparam("b_exit_code"),
-    )
-)
-_MOVE_TO_STARTING = (
-    update(_runs)
-    .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
-    .values(state=RunState.STARTING, build_id=bindparam("b_build_id"), reason=None)
-)
-_END_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
-    .values(
-        state=bindparam("b_state"),
-        exit_code=bindparam("b_exit_code"),
-        started_at=bindparam("b_started_at"),
-        ended_at=bindparam("b_ended_at"),
-        peak_memory_bytes=bindparam("b_peak_memory_bytes"),
-        peak_cpu_percent=bindparam("b_peak_cpu_percent"),
-        cpu_seconds=bindparam("b_cpu_seconds"),
-        log_bytes=bindparam("b_log_bytes"),
-    )
-)
-_ADD_ATTEMPT = insert(_attempts)
-_START_ATTEMPT = (
-    update(_attempts)
-    .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
-    .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A queued run that starts, and what it is given."""
+
+    run: Run
+    build_id: int | None
+    interpreter: str
+    variable_versions: dict[str, int]
 
 
-async def store(session: AsyncSession, observations: Sequence[Observation], now: datetime) -> list[int]:
-    """Store starts and ends that were seen, and say of which runs; one that has moved on meanwhile is left alone."""
+@dataclass(kw_only=True)
+class Moved:
+    """What has been stored: the runs that moved, and those of them that ended for good."""
+
+    run_ids: list[int] = field(default_factory=list)
+    ends: list[Ended] = field(default_factory=list)
+
+
+async def store(session: AsyncSession, observations: Sequence[Observation], now: datetime) -> Moved:
+    """Store starts and ends that were seen; a run that has moved on meanwhile is left alone.
+
+    An attempt that failed and is to be tried again leaves its run between two attempts.
+    """
     if not observations:
-        return []
+        return Moved()
     seen = {observation.run_id: observation for observation in observations}
-    rows = await session.scalars(_GOING, {"b_ids": list(seen)})
-    runs = {run.id: run for run in rows if _is_news(seen[run.id], run)}
+    rows = await session.scalars(statements.GOING, {"b_ids": list(seen)})
+    runs = {run.id: run for run in rows if is_news(seen[run.id], run)}
     begun = [_begin_values(run, seen[run.id]) for run in runs.values() if not seen[run.id].is_end]
-    ended = [_end_values(run, seen[run.id], now) for run in runs.values() if seen[run.id].is_end]
+    over = [_end_values(run, seen[run.id], now) for run in runs.values() if seen[run.id].is_end]
+    again = [values for values in over if values["b_retry_at"] is not None]
+    ended = [values for values in over if values["b_retry_at"] is None]
     if begun:
-        await session.execute(_MOVE_TO_RUNNING, begun)
-        await session.execute(_START_ATTEMPT, begun)
+        await session.execute(statements.MOVE_TO_RUNNING, begun)
+        await session.execute(statements.START_ATTEMPT, begun)
+    if over:
+        await session.execute(statements.END_ATTEMPT, over)
+    if again:
+        await session.execute(statements.MOVE_TO_RETRYING, again)
     if ended:
-        await session.execute(_MOVE_TO_END, ended)
-        await session.execute(_END_ATTEMPT, ended)
-    await note_ends(session, [Ended.of(runs[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended])
+        await session.execute(statements.MOVE_TO_END, ended)
+    ends = [Ended.of(runs[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended]
+    await note_ends(session, ends)
     for run_id in runs:
         announce(session, "run", run_id)
-    return list(runs)
+    return Moved(run_ids=list(runs), ends=ends)
 
 
-async def start(session: AsyncSession, claims: Sequence[tuple[Run, int | None]]) -> None:
-    """Move queued runs to starting, each with the build that it was given, and begin their attempts."""
+async def queue_again(session: AsyncSession, now: datetime) -> int:
+    """Queue the next attempts that have come due, and say how many."""
+    run_ids = (await session.scalars(statements.QUEUE_AGAIN, {"b_now": now})).all()
+    for run_id in run_ids:
+        announce(session, "run", run_id)
+    return len(run_ids)
+
+
+async def start(session: AsyncSession, claims: Sequence[Claim]) -> None:
+    """Move queued runs to starting, and begin their attempts."""
     if not claims:
         return
-    await session.execute(_MOVE_TO_STARTING, [{"b_id": run.id, "b_build_id": build_id} for run, build_id in claims])
     await session.execute(
-        _ADD_ATTEMPT,
+        statements.MOVE_TO_STARTING,
         [
-            {"run_id": run.id, "number": run.attempt, "state": RunState.STARTING, "worker": _LOCAL}
-            for run, _build_id in claims
+            {
+                "b_id": claim.run.id,
+                "b_build_id": claim.build_id,
+                "b_interpreter": claim.interpreter,
+                "b_variable_versions": claim.variable_versions,
+            }
+            for claim in claims
         ],
     )
-    for run, _build_id in claims:
-        announce(session, "run", run.id)
+    await session.execute(
+        statements.ADD_ATTEMPT,
+        [
+            {
+                "run_id": claim.run.id,
+                "number": claim.run.attempt,
+                "state": RunState.STARTING,
+                "worker": _LOCAL,
+            }
+            for claim in claims
+        ],
+    )
+    for claim in claims:
+        announce(session, "run", claim.run.id)
 
 
-async def give_up(session: AsyncSession, run: Run, source: RunState, reason: str, now: datetime) -> None:
-    """Let a run fail that cannot be started."""
-    if await move_run(session, run.id, source, RunState.FAILED, reason=reason, ended_at=now):
-        await session.execute(
-            update(Attempt)
-            .where(Attempt.run_id == run.id, Attempt.number == run.attempt)
-            .values(state=RunState.FAILED, ended_at=now)
-        )
-        await note_ends(session, [Ended.of(run, RunState.FAILED, now)])
-        announce(session, "run", run.id)
+async def give_up(session: AsyncSession, run: Run, source: RunState, reason: str, now: datetime) -> list[Ended]:
+    """Let a run fail that cannot be started; a further attempt could not either. Its end, unless it had moved on."""
+    if not await move_run(session, run.id, source, RunState.FAILED, reason=reason, ended_at=now):
+        return []
+    await session.execute(
+        update(Attempt)
+        .where(Attempt.run_id == run.id, Attempt.number == run.attempt)
+        .values(state=RunState.FAILED, ended_at=now, reason=reason)
+    )
+    end = Ended.of(run, RunState.FAILED, now)
+    await note_ends(session, [end])
+    announce(session, "run", run.id)
+    return [end]
 
 
-def _is_news(seen: Observation, run: Run) -> bool:
+def is_news(seen: Observation, run: Run) -> bool:
+    """Whether what was seen of an attempt is not yet stored."""
     if seen.attempt != run.attempt:
         return False
     return seen.is_end or (seen.started is not None and run.state == RunState.STARTING)
@@ -126,11 +139,27 @@ def _begin_values(run: Run, seen: Observation) -> dict[str, Any]:
 
 
 def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = {"b_id": run.id, "b_number": run.attempt, "b_source": run.state}
+    values = _facts_of_end(run, seen, now) | {"b_id": run.id, "b_number": run.attempt, "b_source": run.state}
+    retry = Retry.from_json(run.retry)
+    values["b_retry_at"] = next_attempt_at(
+        retry,
+        run_id=run.id,
+        attempt=run.attempt,
+        state=values["b_state"],
+        exit_code=values["b_exit_code"],
+        stop_requested=run.stop_requested_at is not None,
+        ended_at=values["b_ended_at"],
+    )
+    if values["b_retry_at"] is not None:
+        values["b_reason_to_wait"] = reason_to_wait(values["b_reason"], values["b_exit_code"], run.attempt, retry)
+    return values
+
+
+def _facts_of_end(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
     result = seen.result
     if result is None:
         assert seen.started is not None
-        return values | {
+        return {
             "b_state": RunState.LOST,
             "b_reason": seen.lost_reason,
             "b_started_at": _moment(seen.started.started_at),
@@ -140,8 +169,10 @@ def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
             "b_peak_cpu_percent": None,
             "b_cpu_seconds": None,
             "b_log_bytes": None,
+            "b_log_dropped_bytes": None,
+            "b_limits_by": None,
         }
-    return values | {
+    return {
         "b_state": state_after(result),
         "b_reason": reason_after(result, run.timeout_seconds),
         "b_started_at": _moment(result.started_at),
@@ -151,6 +182,8 @@ def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
         "b_peak_cpu_percent": result.peak_cpu_percent,
         "b_cpu_seconds": result.cpu_seconds,
         "b_log_bytes": result.log_bytes,
+        "b_log_dropped_bytes": result.log_dropped_bytes or None,
+        "b_limits_by": getattr(result, "limits_by", None),
     }
 
 

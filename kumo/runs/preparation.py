@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from kumo.runner.contract import AttemptSpec, attempt_directory
 from kumo.runs.models import Run
 from kumo.settings import Settings
 from kumo.tasks.command import split_command
+from kumo.tasks.policies import Limits, RateLimit
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
 _CACHED_DECLARATIONS = 1000
@@ -38,7 +40,13 @@ class Ready:
     """Nothing is missing. Without a build the run uses the default interpreter as it is."""
 
     build_id: int | None
-    bin_directory: Path
+    interpreter: Path
+    variable_versions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bin_directory(self) -> Path:
+        """Where `python` and the console scripts lie."""
+        return self.interpreter.parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +114,11 @@ class Preparation:
 
     async def prepare(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         """Find the build of a run that was learnt about, ordering it where there is none yet."""
+        if run.exact_of is not None:
+            return await self._repeated(session, run)
+        return await self._find(session, run, now)
+
+    async def _find(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         if run.environment_id is not None:
             build = await environments.build_for_environment(session, run.environment_id)
             if build is None:
@@ -125,10 +138,19 @@ class Preparation:
     async def as_before(self, session: AsyncSession, run: Run) -> Ready:
         """What a run that is starting was given when it was claimed."""
         if run.build_id is None:
-            return await self._default()
+            assert run.interpreter is not None, "noted when it was claimed"
+            return Ready(build_id=None, interpreter=Path(run.interpreter))
         build = await session.get(Build, run.build_id)
         assert build is not None, "a run's build outlives the run"
-        return Ready(build_id=build.id, bin_directory=environments.bin_directory(build, self._settings))
+        return self._in_build(build)
+
+    async def _repeated(self, session: AsyncSession, run: Run) -> Ready | Impossible:
+        """What the run had that this one repeats, as far as it still exists."""
+        ready = await self.as_before(session, run)
+        if not ready.interpreter.exists():
+            what = "interpreter" if run.build_id is None else "build"
+            return Impossible(reason=f"The {what} of run {run.exact_of} is gone: {ready.interpreter}.")
+        return ready
 
     async def attempt_spec(self, run: Run, ready: Ready, project_name: str) -> AttemptSpec:
         """What the runner of the run's present attempt is asked to do; checks out the files where they are not yet."""
@@ -147,12 +169,16 @@ class Preparation:
 
     async def _default(self) -> Ready:
         interpreter = await self._interpreters.default()
-        return Ready(build_id=None, bin_directory=interpreter.path.parent)
+        return Ready(build_id=None, interpreter=interpreter.path)
+
+    def _in_build(self, build: Build) -> Ready:
+        python = environments.bin_directory(build, self._settings) / "python"
+        return Ready(build_id=build.id, interpreter=python)
 
     def _judge(self, build: Build) -> Ready | Waits | Impossible:
         state = BuildState(build.state)
         if state is BuildState.READY:
-            return Ready(build_id=build.id, bin_directory=environments.bin_directory(build, self._settings))
+            return self._in_build(build)
         if state is BuildState.FAILED:
             return Impossible(reason=f"Its environment could not be built: {build.error}")
         return Waits(reason=WAITS_FOR_BUILD)
@@ -171,10 +197,34 @@ class Preparation:
             "KUMO_ATTEMPT": str(run.attempt),
             "KUMO_DUE_AT": "" if run.due_at is None else run.due_at.isoformat().replace("+00:00", "Z"),
             "KUMO_PROJECT": project_name,
+            **_wishes(run),
+            **_limits(run),
             "OUTPUT_DIR": outputs,
             "DATA_DIR": outputs,
             "BASE_DATA_DIR": outputs,
         }
+
+
+def _wishes(run: Run) -> dict[str, str]:
+    """What came with the request."""
+    return {"KUMO_PARAMETERS": json.dumps(run.parameters)} if run.parameters else {}
+
+
+def _limits(run: Run) -> dict[str, str]:
+    """What the script should keep to, in the words that crawlers know."""
+    limits, rate = Limits.from_json(run.limits), RateLimit.from_json(run.rate_limit)
+    told = {
+        "REQUEST_INTERVAL_MS": rate.request_interval_ms,
+        "MAX_REQUESTS_PER_SECOND": rate.max_requests_per_second,
+        "MAX_CPU_PERCENT": limits.cpu_percent,
+        "MAX_MEMORY_MB": None if limits.memory_bytes is None else limits.memory_bytes // 1_000_000,
+    }
+    environment = {name: f"{value:g}" for name, value in told.items() if value is not None}
+    if run.proxy is not None:
+        # Both spellings: curl and requests read the small one, others the large one.
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            environment |= {name: run.proxy, name.lower(): run.proxy}
+    return environment
 
 
 def _key(run: Run) -> tuple[int, str]:

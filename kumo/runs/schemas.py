@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.http import UtcMoment
@@ -34,6 +35,9 @@ class AttemptOut(BaseModel):
     peak_cpu_percent: float | None
     cpu_seconds: float | None
     log_bytes: int | None
+    log_dropped_bytes: int | None
+    limits_by: str | None
+    reason: str | None
     worker: str
 
 
@@ -57,12 +61,21 @@ class RunOut(BaseModel):
     priority: int
     timeout_seconds: float | None
     stop_grace_seconds: float
+    parameters: dict[str, Any]
+    limits: dict[str, Any]
+    interpreter: str | None
+    variable_versions: dict[str, int] | None
+    exact_of: int | None
+    retry_at: UtcMoment | None
     stop_requested_at: UtcMoment | None
     queued_at: UtcMoment
     started_at: UtcMoment | None
     ended_at: UtcMoment | None
     duration_seconds: float | None
     exit_code: int | None
+    queue_position: int | None = Field(
+        default=None, description="Of a queued run that is asked for by itself: 1 is the next to start."
+    )
 
 
 class RunList(BaseModel):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, Table, bindparam, case, func, insert, select, update
+from sqlalchemy import RowMapping, Table, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
@@ -37,6 +37,11 @@ _ASKED = (
         case((_tasks.c.overlap == "allow", None), else_=_tasks.c.max_parallel).label("max_parallel"),
         _tasks.c.timeout_seconds,
         _tasks.c.stop_grace_seconds,
+        _tasks.c.pool_id,
+        _tasks.c.retry,
+        _tasks.c.limits,
+        _tasks.c.rate_limit,
+        _tasks.c.proxy,
     )
     .join(_projects, _projects.c.id == _tasks.c.project_id)
     .where(_tasks.c.id.in_(bindparam("b_task_ids", expanding=True)), _tasks.c.deleted_at.is_(None))
@@ -49,6 +54,12 @@ _NOTE_LAST_RUN = (
 )
 
 
+# What an exact repetition takes over from the run that it repeats.
+_REPEATED = (
+    *("task_id", "task_name", "project_id", "snapshot_id", "environment_id", "build_id", "interpreter", "command"),
+    *("shell", "priority", "max_parallel", "timeout_seconds", "stop_grace_seconds", "pool_id", "retry", "limits"),
+    *("rate_limit", "proxy", "parameters", "overrides", "webhook_body", "variable_versions"),
+)
 _NO_FILES = "The project of this task has no files yet. Upload an archive or write a file first."
 
 
@@ -69,49 +80,82 @@ class Cause:
     actor: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A run that somebody asks for."""
+
+    task_id: int
+    cause: Cause
+    parameters: dict[str, Any] = field(default_factory=dict)
+    overrides: bytes | None = None  # values of variables for this run alone, encrypted
+    webhook_body: str | None = None  # the name of a file
+
+
 async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Run:
     """Queue one run of a task as the task is now; `NotFound` or `Conflict` when there is nothing to run."""
-    (outcome,) = await request_runs(session, [(task_id, cause)], now)
+    (outcome,) = await request_runs(session, [Wish(task_id=task_id, cause=cause)], now)
     if isinstance(outcome, KumoError):
         raise outcome
     return outcome
 
 
-async def request_runs(
-    session: AsyncSession, wishes: Sequence[tuple[int, Cause]], now: datetime
-) -> list[Run | KumoError]:
+async def request_runs(session: AsyncSession, wishes: Sequence[Wish], now: datetime) -> list[Run | KumoError]:
     """Queue runs of tasks as these are now: later edits do not change them.
 
     One answer for each wish: the run, a copy of the stored row and no part of the session; or why there is none.
     """
-    found = await session.execute(_ASKED, {"b_task_ids": list({task_id for task_id, _ in wishes})})
+    found = await session.execute(_ASKED, {"b_task_ids": list({wish.task_id for wish in wishes})})
     tasks = {row["task_id"]: row for row in found.mappings()}
     answers: list[Run | KumoError] = []
     rows: list[dict[str, Any]] = []
-    for task_id, cause in wishes:
-        task = tasks.get(task_id)
+    for wish in wishes:
+        task = tasks.get(wish.task_id)
         if task is None:
-            answers.append(TaskNotFound(task_id))
+            answers.append(TaskNotFound(wish.task_id))
         elif task["snapshot_id"] is None:
             answers.append(
                 Conflict("The project of this task has no files yet. Upload an archive or write a file first.")
             )
         else:
-            rows.append(_row(task, cause, now))
+            rows.append(_row(task, wish, now))
             answers.append(Run(**rows[-1]))
     if rows:
         await _queue(session, rows, [answer for answer in answers if isinstance(answer, Run)])
     return answers
 
 
-async def rerun(session: AsyncSession, run_id: int, *, actor: str, now: datetime) -> Run:
-    """Queue the run's task once more, as the task is now."""
+async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, now: datetime) -> Run:
+    """Queue the run's task once more: as the task is now, or with everything exactly as the run had it."""
     run = await get(session, run_id)
+    cause = Cause(type="rerun", actor=actor)
     try:
-        return await request_run(session, run.task_id, Cause(type="rerun", actor=actor), now)
+        if not exact:
+            return await request_run(session, run.task_id, cause, now)
+        return await _repeat(session, run, cause, now)
     except TaskNotFound:
         message = f"The task {run.task_name!r} of run {run_id} has been deleted; it cannot run again."
         raise Conflict(message) from None
+
+
+async def _repeat(session: AsyncSession, run: Run, cause: Cause, now: datetime) -> Run:
+    if run.interpreter is None:
+        raise Conflict(f"Run {run.id} was never started, so there is nothing to repeat exactly. Run it again as it is.")
+    exists = await session.execute(_ASKED, {"b_task_ids": [run.task_id]})
+    if exists.first() is None:
+        raise TaskNotFound(run.task_id)
+    row = {name: getattr(run, name) for name in _REPEATED} | {
+        "state": RunState.QUEUED,
+        "cause_type": cause.type,
+        "trigger_id": None,
+        "due_at": None,
+        "actor": cause.actor,
+        "attempt": 1,
+        "exact_of": run.id,
+        "queued_at": now,
+    }
+    repetition = Run(**row)
+    await _queue(session, [row], [repetition])
+    return repetition
 
 
 async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run:
@@ -119,7 +163,7 @@ async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run
     run = await get(session, run_id)
     if RunState(run.state).is_final:
         raise Conflict(f"Run {run_id} is over already: it is {run.state}.")
-    if await move_run(session, run_id, RunState.QUEUED, RunState.STOPPED, ended_at=now, reason="Stopped in the queue."):
+    if await _stop_waiting(session, run_id, now):
         await note_ends(session, [Ended.of(run, RunState.STOPPED, now)])
     else:
         await session.execute(
@@ -129,6 +173,16 @@ async def request_stop(session: AsyncSession, run_id: int, now: datetime) -> Run
     announce(session, "run", run_id)
     await session.refresh(run)
     return run
+
+
+async def _stop_waiting(session: AsyncSession, run_id: int, now: datetime) -> bool:
+    for state, reason in (
+        (RunState.QUEUED, "Stopped in the queue."),
+        (RunState.RETRYING, "Stopped before its next attempt."),
+    ):
+        if await move_run(session, run_id, state, RunState.STOPPED, ended_at=now, reason=reason, retry_at=None):
+            return True
+    return False
 
 
 async def move_run(session: AsyncSession, run_id: int, source: RunState, target: RunState, **columns: Any) -> bool:
@@ -152,6 +206,14 @@ async def get(session: AsyncSession, run_id: int) -> Run:
     return run
 
 
+async def queue_position(session: AsyncSession, run: Run) -> int | None:
+    """How many queued runs would start before this one, itself included; None when it is not queued."""
+    if run.state != RunState.QUEUED:
+        return None
+    before = or_(Run.priority > run.priority, and_(Run.priority == run.priority, Run.id <= run.id))
+    return await session.scalar(select(func.count()).where(Run.state == RunState.QUEUED, before))
+
+
 async def attempts_of(session: AsyncSession, run_ids: Sequence[int]) -> dict[int, list[Attempt]]:
     """The attempts of each of some runs, in their order."""
     found: dict[int, list[Attempt]] = {run_id: [] for run_id in run_ids}
@@ -169,15 +231,18 @@ async def count_open(session: AsyncSession, task_id: int) -> int:
     return count or 0
 
 
-def _row(task: RowMapping, cause: Cause, now: datetime) -> dict[str, Any]:
+def _row(task: RowMapping, wish: Wish, now: datetime) -> dict[str, Any]:
     return {
         **task,
         "state": RunState.QUEUED,
-        "cause_type": cause.type,
-        "trigger_id": cause.trigger_id,
-        "due_at": cause.due_at,
-        "actor": cause.actor,
+        "cause_type": wish.cause.type,
+        "trigger_id": wish.cause.trigger_id,
+        "due_at": wish.cause.due_at,
+        "actor": wish.cause.actor,
         "attempt": 1,
+        "parameters": wish.parameters,
+        "overrides": wish.overrides,
+        "webhook_body": wish.webhook_body,
         "queued_at": now,
     }
 

@@ -13,6 +13,7 @@ class RunState(StrEnum):
     QUEUED = "queued"  # waits for its environment, for runs before it, or for room
     STARTING = "starting"  # claimed: a runner is asked to take its attempt
     RUNNING = "running"  # a runner has taken the attempt and started the script
+    RETRYING = "retrying"  # its last attempt failed, and another one follows
     SUCCEEDED = "succeeded"  # exit code 0
     FAILED = "failed"  # another exit code, a signal, or the script could not be started
     TIMED_OUT = "timed_out"  # ended by its runner after its time
@@ -31,8 +32,9 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     # Failed from the queue: the environment that it waited for cannot be built.
     RunState.QUEUED: frozenset({RunState.STARTING, RunState.STOPPED, RunState.FAILED}),
     # An end from here: the script was over before anybody heard that it had begun.
-    RunState.STARTING: _ENDS | {RunState.RUNNING},
-    RunState.RUNNING: _ENDS,
+    RunState.STARTING: _ENDS | {RunState.RUNNING, RunState.RETRYING},
+    RunState.RUNNING: _ENDS | {RunState.RETRYING},
+    RunState.RETRYING: frozenset({RunState.QUEUED, RunState.STOPPED}),
     RunState.SUCCEEDED: frozenset(),
     RunState.FAILED: frozenset(),
     RunState.TIMED_OUT: frozenset(),
@@ -41,6 +43,8 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 }
 
 ACTIVE = frozenset({RunState.STARTING, RunState.RUNNING})  # these hold a place
+WAITING = frozenset({RunState.QUEUED, RunState.RETRYING})  # nothing of these lives
+FAILURES = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST})
 OPEN = frozenset(state for state in RunState if not state.is_final)
 
 

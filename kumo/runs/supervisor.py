@@ -8,7 +8,8 @@ stands in its directory, so that nothing depends on the word.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -19,17 +20,20 @@ from sqlalchemy import Boolean, Integer, Table, and_, bindparam, func, or_, sele
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
+from kumo.db.base import UtcDateTime
 from kumo.db.changes import Change, announce
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
 from kumo.runner.contract import Report, attempt_directory
 from kumo.runs.models import Run
-from kumo.runs.moves import give_up, start, store
+from kumo.runs.moves import Claim, give_up, is_news, queue_again, start, store
 from kumo.runs.observation import Observation, observe
 from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
 from kumo.runs.states import ACTIVE, OPEN, RunState
+from kumo.runs.tally import Ended
 from kumo.settings import Settings
+from kumo.tasks.models import Pool
 from kumo.workers.dispatch import Dispatcher
 
 log = structlog.get_logger(__name__)
@@ -44,14 +48,28 @@ _GATHER_SECONDS = 0.010
 # Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
 _ANY_OPEN = select(Run.id).where(Run.state.in_(OPEN)).limit(1)
 _ALL_ACTIVE = select(Run).where(Run.state.in_(ACTIVE))
+_ANY_WAITING = (
+    select(Run.id)
+    .where(
+        or_(
+            Run.state == RunState.QUEUED,
+            and_(Run.state == RunState.RETRYING, Run.retry_at <= bindparam("b_now", type_=UtcDateTime)),
+        )
+    )
+    .limit(1)
+)
 _GOING_OF_TASKS = (
-    select(Run.task_id, func.count(), func.max(Run.max_parallel)).where(Run.state.in_(ACTIVE)).group_by(Run.task_id)
+    select(Run.task_id, Run.pool_id, func.count(), func.max(Run.max_parallel), func.coalesce(func.max(Pool.slots), 0))
+    .outerjoin(Pool, Pool.id == Run.pool_id)
+    .where(Run.state.in_(ACTIVE))
+    .group_by(Run.task_id, Run.pool_id)
 )
 _runs = cast(Table, Run.__table__)
 _NOTE_REASON = update(_runs).where(_runs.c.id == bindparam("b_id")).values(reason=bindparam("b_reason"))
 _NEXT = (
-    select(Run, Project.name)
+    select(Run, Project.name, Pool)
     .join(Project, Project.id == Run.project_id)
+    .outerjoin(Pool, Pool.id == Run.pool_id)
     .where(
         Run.state == RunState.QUEUED,
         or_(
@@ -59,6 +77,7 @@ _NEXT = (
             and_(
                 Run.reason.is_distinct_from(WAITS_FOR_BUILD),
                 Run.task_id.not_in(bindparam("b_full_tasks", expanding=True)),
+                func.coalesce(Run.pool_id, 0).not_in(bindparam("b_full_pools", expanding=True)),
             ),
         ),
     )
@@ -76,42 +95,85 @@ class _Launch:
     project_name: str
     ready: Ready
 
+    def to_claim(self) -> Claim:
+        """What is stored of it."""
+        ready = self.ready
+        return Claim(
+            run=self.run,
+            build_id=ready.build_id,
+            interpreter=str(ready.interpreter),
+            variable_versions=ready.variable_versions,
+        )
+
+
+@dataclass(kw_only=True)
+class _Round:
+    """One round of the supervisor: how far it looks, and what comes of it."""
+
+    full: bool
+    look_at_all: bool
+    moved: int = 0
+    ends: list[Ended] = field(default_factory=list)  # runs that are over for good
+    launches: list[_Launch] = field(default_factory=list)
+    unknown: list[Run] = field(default_factory=list)  # queued, and to be learnt about first
+
 
 @dataclass(kw_only=True)
 class _Places:
     """Who holds a place now, while claims are made."""
 
     free: int
-    of_task: dict[int, int] = field(default_factory=dict)
-    full_tasks: list[int] = field(default_factory=list)  # as many of their runs are going as may
+    of_task: Counter[int] = field(default_factory=Counter)
+    of_pool: Counter[int] = field(default_factory=Counter)
+    # As many of their runs are going as may.
+    full_tasks: list[int] = field(default_factory=list)
+    full_pools: list[int] = field(default_factory=list)
 
-    def wait_for(self, run: Run) -> str | None:
+    def wait_for(self, run: Run, pool: Pool | None) -> str | None:
         """What keeps the run from starting; None when it may."""
-        going = self.of_task.get(run.task_id, 0)
-        if run.max_parallel is not None and going >= run.max_parallel:
+        if run.max_parallel is not None and self.of_task[run.task_id] >= run.max_parallel:
             return "Waits for an earlier run of the same task to end."
+        if pool is not None and self.of_pool[pool.id] >= pool.slots:
+            return f"Waits for a free slot of the pool {pool.name!r}."
         if self.free <= 0:
             return "Waits for a free place; as many runs are going as this machine may run at once."
         return None
 
-    def take(self, run: Run) -> None:
-        """Give a place away."""
-        self.free -= 1
-        self.of_task[run.task_id] = self.of_task.get(run.task_id, 0) + 1
+    def count(self, task_id: int, pool_id: int | None, runs: int = 1) -> None:
+        """Give some places away."""
+        self.free -= runs
+        self.of_task[task_id] += runs
+        if pool_id is not None:
+            self.of_pool[pool_id] += runs
+
+
+OnEnds = Callable[[AsyncSession, Sequence[Ended], datetime], Awaitable[None]]
+
+
+async def _nothing_follows(_session: AsyncSession, _ends: Sequence[Ended], _now: datetime) -> None:
+    pass
 
 
 class Supervisor:
     """Starts queued runs, and stores how they go and end."""
 
-    def __init__(
-        self, database: Database, settings: Settings, dispatcher: Dispatcher, preparation: Preparation, clock: Clock
+    def __init__(  # noqa: PLR0913 - the parts that it holds together
+        self,
+        database: Database,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        preparation: Preparation,
+        clock: Clock,
+        on_ends: OnEnds = _nothing_follows,
     ) -> None:
+        """`on_ends` is told of runs that end for good, in the transaction that stores their ends."""
         self._database = database
         self._settings = settings
         self._dispatcher = dispatcher
         self._preparation = preparation
         self._clock = clock
-        self._launched_at: dict[int, float] = {}
+        self._on_ends = on_ends
+        self._launched_at: dict[tuple[int, int], float] = {}
 
     async def forever(self) -> None:
         """Go round until cancelled."""
@@ -139,34 +201,43 @@ class Supervisor:
         """
         reports = self._dispatcher.take_reports()
         active: Sequence[Run] = []
+        anyone_waits = True
         if full:
-            if not await self._anything_open():
-                return 0
-            active = await self._active()
+            active, anyone_waits = await self._look_around(now)
             await self._pass_stops_on(active)
-        observations = await self._observe(reports, active)
-        unknown: list[Run] = []
-        async with self._database.write() as session:
-            moved = await store(session, observations, now)
-            launches = await self._claim(session, unknown, now, look_at_all=full or builds_changed)
-        for run_id in moved:
-            self._launched_at.pop(run_id, None)
+        news = await self._news(reports, active)
+        round_ = _Round(full=full, look_at_all=full or builds_changed)
+        if news or anyone_waits:
+            async with self._database.write() as session:
+                await self._carry_out(session, round_, news, now)
         if full:
-            launches += await self._forgotten(active, observations)
-        for launch in launches:
+            round_.launches += await self._forgotten(active, news)
+        for launch in round_.launches:
             await self._launch(launch, now)
-        for run in unknown:
+        for run in round_.unknown:
             await self._preparation.learn(self._database, run)
-        return len(moved) + len(launches) + len(unknown)
+        return round_.moved + len(round_.launches) + len(round_.unknown)
 
-    async def _anything_open(self) -> bool:
-        """The one question of an idle second."""
-        async with self._database.read() as session:
-            return await session.scalar(_ANY_OPEN) is not None
+    async def _carry_out(
+        self, session: AsyncSession, round_: _Round, news: Sequence[Observation], now: datetime
+    ) -> None:
+        """Everything that one round stores."""
+        stored = await store(session, news, now)
+        round_.moved = len(stored.run_ids)
+        round_.ends = stored.ends
+        if round_.full:
+            round_.moved += await queue_again(session, now)
+        await self._claim(session, round_, now)
+        if round_.ends:
+            await self._on_ends(session, round_.ends, now)
 
-    async def _active(self) -> Sequence[Run]:
+    async def _look_around(self, now: datetime) -> tuple[Sequence[Run], bool]:
+        """The active runs, and whether others wait for what this round can give: the questions of an idle second."""
         async with self._database.read() as session:
-            return (await session.scalars(_ALL_ACTIVE)).all()
+            if await session.scalar(_ANY_OPEN) is None:
+                return [], False
+            active = (await session.scalars(_ALL_ACTIVE)).all()
+            return active, await session.scalar(_ANY_WAITING, {"b_now": now}) is not None
 
     async def _pass_stops_on(self, active: Sequence[Run]) -> None:
         for run in active:
@@ -174,8 +245,8 @@ class Supervisor:
                 directory = attempt_directory(self._settings.home, run.id, run.attempt)
                 await asyncio.to_thread(self._dispatcher.stop, directory)
 
-    async def _observe(self, reports: Sequence[Report], active: Sequence[Run]) -> list[Observation]:
-        """What runners have said, and what stands in the directories of the other attempts to look at."""
+    async def _news(self, reports: Sequence[Report], active: Sequence[Run]) -> list[Observation]:
+        """What runners have said, and what is new in the directories of the other attempts to look at."""
         said: dict[tuple[int, int], Observation] = {}
         look_at = dict.fromkeys((run.id, run.attempt) for run in active)
         for report in reports:
@@ -187,70 +258,72 @@ class Supervisor:
                 said[key] = observation
         unsaid = [key for key in look_at if key not in said]
         found = await asyncio.to_thread(observe, self._settings.home, unsaid) if unsaid else []
-        return [*said.values(), *found]
+        run_of = {run.id: run for run in active}
+        new = [seen for seen in found if seen.run_id not in run_of or is_news(seen, run_of[seen.run_id])]
+        return [*said.values(), *new]
 
-    async def _claim(
-        self, session: AsyncSession, unknown: list[Run], now: datetime, *, look_at_all: bool
-    ) -> list[_Launch]:
+    async def _claim(self, session: AsyncSession, round_: _Round, now: datetime) -> None:
         """Move queued runs to starting, the highest priority first, as far as there are places.
 
         No more are looked at than there are places, and none that is known to wait for something else; a look at all
-        finds out what runs wait for. A run of which too little is known yet stays in the queue, and is noted in
-        `unknown`: finding out is too slow for a transaction.
+        finds out what runs wait for. A run of which too little is known yet stays in the queue, and is noted as
+        unknown: finding out is too slow for a transaction.
         """
         places = await self._places(session)
-        if not look_at_all and places.free <= 0:
-            return []
+        if not round_.look_at_all and places.free <= 0:
+            return
         values = {
-            "b_limit": _LARGEST_BATCH if look_at_all else min(places.free, _LARGEST_BATCH),
-            "b_look_at_all": look_at_all,
+            "b_limit": _LARGEST_BATCH if round_.look_at_all else min(places.free, _LARGEST_BATCH),
+            "b_look_at_all": round_.look_at_all,
             "b_full_tasks": places.full_tasks,
+            "b_full_pools": places.full_pools,
         }
-        launches: list[_Launch] = []
         reasons: list[dict[str, Any]] = []
-        for run, project_name in (await session.execute(_NEXT, values)).all():
-            reason = places.wait_for(run)
+        for run, project_name, pool in (await session.execute(_NEXT, values)).all():
+            reason = places.wait_for(run, pool)
             if reason is None:
                 if not self._preparation.knows(run):
-                    unknown.append(run)
+                    round_.unknown.append(run)
                     continue
                 match await self._preparation.prepare(session, run, now):
                     case Ready() as ready:
-                        places.take(run)
-                        launches.append(_Launch(run=run, project_name=project_name, ready=ready))
+                        places.count(run.task_id, run.pool_id)
+                        round_.launches.append(_Launch(run=run, project_name=project_name, ready=ready))
                         continue
                     case Impossible() as impossible:
-                        await give_up(session, run, RunState.QUEUED, impossible.reason, now)
+                        round_.ends += await give_up(session, run, RunState.QUEUED, impossible.reason, now)
                         continue
                     case Waits() as waits:
                         reason = waits.reason
-            if reason != run.reason and (look_at_all or reason == WAITS_FOR_BUILD):
+            if reason != run.reason and (round_.look_at_all or reason == WAITS_FOR_BUILD):
                 reasons.append({"b_id": run.id, "b_reason": reason})
                 announce(session, "run", run.id)
         if reasons:
             await session.execute(_NOTE_REASON, reasons)
-        await start(session, [(launch.run, launch.ready.build_id) for launch in launches])
-        return launches
+        await start(session, [launch.to_claim() for launch in round_.launches])
 
     async def _places(self, session: AsyncSession) -> _Places:
         places = _Places(free=self._settings.max_parallel_runs)
-        for task_id, going, max_parallel in await session.execute(_GOING_OF_TASKS):
-            places.free -= going
-            places.of_task[task_id] = going
-            if max_parallel is not None and going >= max_parallel:
+        for task_id, pool_id, going, max_parallel, slots in await session.execute(_GOING_OF_TASKS):
+            places.count(task_id, pool_id, going)
+            if max_parallel is not None and places.of_task[task_id] >= max_parallel:
                 places.full_tasks.append(task_id)
+            if pool_id is not None and places.of_pool[pool_id] >= slots:
+                places.full_pools.append(pool_id)
         return places
 
     async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[_Launch]:
         """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
         taken = {seen.run_id for seen in observations if seen.started is not None or seen.is_end}
         overdue = monotonic() - _RELAUNCH_SECONDS
+        starting = {(run.id, run.attempt) for run in active if run.state == RunState.STARTING}
+        self._launched_at = {key: at for key, at in self._launched_at.items() if key in starting}
         forgotten = [
             run
             for run in active
             if run.state == RunState.STARTING
             and run.id not in taken
-            and self._launched_at.get(run.id, float("-inf")) < overdue
+            and self._launched_at.get((run.id, run.attempt), float("-inf")) < overdue
         ]
         launches = []
         for run in forgotten:
@@ -264,11 +337,12 @@ class Supervisor:
 
     async def _launch(self, launch: _Launch, now: datetime) -> None:
         run = launch.run
-        self._launched_at[run.id] = monotonic()
+        self._launched_at[run.id, run.attempt] = monotonic()
         try:
             spec = await self._preparation.attempt_spec(run, launch.ready, launch.project_name)
             await self._dispatcher.launch(spec)
         except (KumoError, OSError) as error:
             log.warning("a run could not be launched", run_id=run.id, error=str(error))
             async with self._database.write() as session:
-                await give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
+                ends = await give_up(session, run, RunState.STARTING, f"It could not be started: {error}", now)
+                await self._on_ends(session, ends, now)

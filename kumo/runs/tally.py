@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, update
+import structlog
+from sqlalchemy import Boolean, Integer, String, Table, bindparam, case, update
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
 from kumo.runs.models import DailyTally, Run
-from kumo.runs.states import RunState
+from kumo.runs.states import FAILURES, RunState
 from kumo.tasks.models import Task
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,39 @@ async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
     )
     for task_id in newest:
         announce(session, "task", task_id)
+    await _count_failures(session, ends)
+
+
+async def _count_failures(session: AsyncSession, ends: Sequence[Ended]) -> None:
+    """Count failures in a row, and pause the tasks that have had as many as they may."""
+    rows = [
+        {"b_task_id": task_id, "b_succeeded": succeeded, "b_failures": failures}
+        for task_id, (succeeded, failures) in sorted(failures_in_a_row(ends).items())
+    ]
+    if not rows:
+        return
+    await session.execute(_COUNT_FAILURES, rows)
+    if not any(row["b_failures"] for row in rows):
+        return
+    paused = await session.execute(_PAUSE, {"b_task_ids": [row["b_task_id"] for row in rows]})
+    for task_id, failures in paused.all():
+        log.warning("a task was paused after failures in a row", task_id=task_id, failures=failures)
+        announce(session, "schedule", task_id)
+
+
+def failures_in_a_row(ends: Sequence[Ended]) -> dict[int, tuple[bool, int]]:
+    """For each task whether a run succeeded, and how many failed after the last that did, in the order of their ends.
+
+    What a person stopped is neither.
+    """
+    found: dict[int, tuple[bool, int]] = {}
+    for end in sorted(ends, key=lambda end: end.at):
+        succeeded, failures = found.get(end.task_id, (False, 0))
+        if end.state is RunState.SUCCEEDED:
+            found[end.task_id] = (True, 0)
+        elif end.state in FAILURES:
+            found[end.task_id] = (succeeded, failures + 1)
+    return found
 
 
 def _count(insert: Any) -> Any:
@@ -78,4 +115,28 @@ _NOTE_LAST_END = (
     update(_tasks)
     .where(_tasks.c.id == bindparam("b_task_id"), _tasks.c.last_run_id == bindparam("b_run_id"))
     .values(last_run_state=bindparam("b_state"), last_run_ended_at=bindparam("b_at"))
+)
+_COUNT_FAILURES = (
+    update(_tasks)
+    .where(_tasks.c.id == bindparam("b_task_id"))
+    .values(
+        consecutive_failures=case((bindparam("b_succeeded", type_=Boolean), 0), else_=_tasks.c.consecutive_failures)
+        + bindparam("b_failures", type_=Integer)
+    )
+)
+_PAUSE = (
+    update(_tasks)
+    .where(
+        _tasks.c.id.in_(bindparam("b_task_ids", expanding=True)),
+        _tasks.c.active,
+        _tasks.c.consecutive_failures >= _tasks.c.failure_threshold,
+    )
+    .values(
+        active=False,
+        version=_tasks.c.version + 1,
+        paused_reason="Paused after "
+        + cast_to(_tasks.c.consecutive_failures, String)
+        + " failures in a row. Resume it once the cause is mended.",
+    )
+    .returning(_tasks.c.id, _tasks.c.consecutive_failures)
 )

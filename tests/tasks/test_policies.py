@@ -47,7 +47,7 @@ def test_what_failed_together_does_not_come_back_together() -> None:
         ("2026-01-05T03:00", False),  # nor on Sundays
     ],
 )
-def test_a_blackout_over_midnight_belongs_to_the_day_on_which_it_starts(moment: str, holds: bool) -> None:
+def test_a_blackout_over_midnight_belongs_to_the_day_on_which_it_starts(moment: str, *, holds: bool) -> None:
     blackout = Blackout(start="22:00", end="06:00", days=["mon"])
     assert blackout.holds(datetime.fromisoformat(moment).replace(tzinfo=UTC)) == holds
 
