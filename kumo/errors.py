@@ -5,7 +5,9 @@
     ├── Unauthenticated     nobody is signed in
     ├── Forbidden           signed in, but not allowed
     ├── NotFound            the thing named does not exist
-    ├── Conflict            the thing's present state forbids it (a name taken, in use, changed meanwhile)
+    ├── Conflict            the thing's present state forbids it
+    │   ├── NameTaken         another thing of its kind has the name; `details` name the field `name`
+    │   └── ChangedMeanwhile  it is not in the version any more that was seen; `details` name the field `version`
     ├── TooLarge            more bytes, files or entries than the limit
     ├── RateLimited         too often; try again later
     ├── Unavailable         something that Kumo needs does not answer (disk, registry, database)
@@ -73,6 +75,20 @@ class Conflict(KumoError):
     """The thing's present state forbids the request."""
 
     code = "conflict"
+
+
+class NameTaken(Conflict):
+    """Another thing of its kind has the name."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, details=(Detail(field="name", message=message),))
+
+
+class ChangedMeanwhile(Conflict):
+    """It is not in the version any more that was seen: the change would undo another one unseen."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, details=(Detail(field="version", message=message),))
 
 
 class TooLarge(KumoError):

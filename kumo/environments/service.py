@@ -18,7 +18,7 @@ from kumo.environments.pythons import parse_python_request
 from kumo.environments.requirements import parse_packages, parse_requirements
 from kumo.environments.spec import EnvironmentSpec, check_index_url
 from kumo.environments.states import TRANSITIONS, BuildState
-from kumo.errors import Conflict, InvalidInput, NotFound
+from kumo.errors import ChangedMeanwhile, InvalidInput, NameTaken, NotFound
 from kumo.settings import Settings
 
 LONGEST_NAME = 100
@@ -40,14 +40,14 @@ class BuildNotFound(NotFound):
         super().__init__(f"Build {build_id} does not exist.")
 
 
-class EnvironmentNameTaken(Conflict):
+class EnvironmentNameTaken(NameTaken):
     """Another environment has the name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An environment named “{name}” exists already. Choose another name.")
 
 
-class EnvironmentChanged(Conflict):
+class EnvironmentChanged(ChangedMeanwhile):
     """Somebody else changed the environment meanwhile."""
 
     def __init__(self, environment_id: int, version: int) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
-from kumo.errors import Conflict, NotFound
+from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.trees import Tree
 from kumo.settings import Settings
@@ -170,7 +170,7 @@ async def change_project(
     except IntegrityError:
         raise _name_taken(name) from None
     if changed is None:
-        raise Conflict(f"Project {project_id} was changed by somebody else meanwhile. Load it again.")
+        raise ChangedMeanwhile(f"Project {project_id} was changed by somebody else meanwhile. Load it again.")
     announce(session, "project", project_id)
     await session.refresh(project)
     return project
@@ -211,5 +211,5 @@ async def _flush_name(session: AsyncSession, name: str) -> None:
         raise _name_taken(name) from None
 
 
-def _name_taken(name: str) -> Conflict:
-    return Conflict(f"There is already a project named “{name}”. Choose another name.")
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(f"There is already a project named “{name}”. Choose another name.")

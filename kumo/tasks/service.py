@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
 from kumo.environments.models import Environment
-from kumo.errors import Conflict, InvalidInput, NotFound
+from kumo.errors import ChangedMeanwhile, Conflict, InvalidInput, NameTaken, NotFound
 from kumo.projects.models import Project
 from kumo.tasks.command import split_command
 from kumo.tasks.models import Pool, Task, TriggerRow
@@ -31,14 +31,14 @@ class TaskNotFound(NotFound):
         super().__init__(f"Task {task_id} does not exist.")
 
 
-class TaskNameTaken(Conflict):
+class TaskNameTaken(NameTaken):
     """Another task has the name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"A task named {name!r} exists already. Choose another name.")
 
 
-class TaskChanged(Conflict):
+class TaskChanged(ChangedMeanwhile):
     """Somebody else changed the task meanwhile."""
 
     def __init__(self, task_id: int, version: int) -> None:

@@ -121,14 +121,18 @@ async def test_a_change_meant_for_an_older_version_is_refused(http: httpx.AsyncC
     created = await create(http)
     path = f"/environments/{created['id']}"
     assert (await http.patch(path, json={"name": "a"}, headers={"If-Match": "1"})).status_code == 200
-    assert error(await http.patch(path, json={"name": "b"}, headers={"If-Match": "1"}), 409)["code"] == "conflict"
+    refused = error(await http.patch(path, json={"name": "b"}, headers={"If-Match": "1"}), 409)
+    assert refused["code"] == "conflict"
+    assert refused["details"] == [{"field": "version", "message": refused["message"]}]
 
 
 async def test_a_name_is_taken_until_its_environment_is_deleted(http: httpx.AsyncClient) -> None:
     first = await create(http)
-    assert "exists already" in error(await http.post("/environments", json={"name": " etl "}), 409)["message"]
     second = await create(http, name="other")
-    assert error(await http.patch(f"/environments/{second['id']}", json={"name": "etl"}), 409)["code"] == "conflict"
+    for method, path, name in [("POST", "/environments", " etl "), ("PATCH", f"/environments/{second['id']}", "etl")]:
+        refused = error(await http.request(method, path, json={"name": name}), 409)
+        assert (refused["code"], "exists already" in refused["message"]) == ("conflict", True)
+        assert refused["details"] == [{"field": "name", "message": refused["message"]}]
     await http.delete(f"/environments/{first['id']}")
     await create(http)
 

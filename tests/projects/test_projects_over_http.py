@@ -276,6 +276,26 @@ async def test_the_tree_and_the_detection_of_a_project(browser: httpx.AsyncClien
     }
 
 
+async def test_a_conflict_names_the_field_that_is_in_the_way(browser: httpx.AsyncClient) -> None:
+    project = await created(browser)
+    url = f"/projects/{project['id']}"
+    other = (await browser.post("/projects", json={"name": "other"})).json()
+    archive = {"file": ("other.zip", ARCHIVE)}
+    refused = {
+        "name": [
+            await browser.post("/projects", json={"name": "other"}),
+            await browser.post("/projects", files=archive),
+            await browser.patch(url, json={"name": "other"}),
+        ],
+        "version": [await browser.patch(f"/projects/{other['id']}", json={"name": "x"}, headers={"If-Match": "7"})],
+    }
+    for field, answers in refused.items():
+        for answer in answers:
+            error = answer.json()["error"]
+            assert (answer.status_code, error["code"]) == (409, "conflict")
+            assert error["details"] == [{"field": field, "message": error["message"]}]
+
+
 async def test_a_project_is_renamed_described_and_deleted(browser: httpx.AsyncClient) -> None:
     project = await created(browser)
     url = f"/projects/{project['id']}"

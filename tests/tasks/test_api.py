@@ -100,6 +100,7 @@ async def test_a_lost_update_is_a_conflict(client: httpx.AsyncClient, project_id
     assert (await client.patch(url, json={"priority": 1}, headers={"If-Match": "1"})).status_code == 200
     late = await client.patch(url, json={"priority": 2}, headers={"If-Match": "1"})
     assert (late.status_code, late.json()["error"]["code"]) == (409, "conflict")
+    assert late.json()["error"]["details"] == [{"field": "version", "message": late.json()["error"]["message"]}]
     assert (await client.get(url)).json()["priority"] == 1
 
 
@@ -108,9 +109,12 @@ async def test_a_name_is_taken_until_its_task_is_deleted(client: httpx.AsyncClie
     again = {"name": " nightly ", "project_id": project_id, "command": "true"}
     taken = await client.post("/tasks", json=again)
     assert taken.status_code == 409
-    assert taken.json()["error"]["message"] == "A task named 'nightly' exists already. Choose another name."
+    message = "A task named 'nightly' exists already. Choose another name."
+    assert taken.json()["error"]["message"] == message
+    assert taken.json()["error"]["details"] == [{"field": "name", "message": message}]
     other = await created(client, project_id, name="other")
-    assert (await client.patch(f"/tasks/{other['id']}", json={"name": "nightly"})).status_code == 409
+    renamed = await client.patch(f"/tasks/{other['id']}", json={"name": "nightly"})
+    assert (renamed.status_code, renamed.json()["error"]["details"]) == (409, [{"field": "name", "message": message}])
     assert (await client.delete(f"/tasks/{task['id']}")).status_code == 204
     assert (await client.get(f"/tasks/{task['id']}")).status_code == 404
     assert (await client.post("/tasks", json=again)).status_code == 201

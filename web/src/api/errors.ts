@@ -33,6 +33,11 @@ export class ApiError extends Error {
     this.retryAfterSeconds = facts.retryAfterSeconds
   }
 
+  /** Somebody else has changed it since the version that the request named in `If-Match`. */
+  get isLostUpdate(): boolean {
+    return this.code === 'conflict' && this.details.some(({ field }) => field === 'version')
+  }
+
   /** Read the error envelope; an answer without one (a proxy's error page) becomes an error all the same. */
   static async fromResponse(response: Response): Promise<ApiError> {
     const envelope = errorOf(await response.json().catch(() => null))

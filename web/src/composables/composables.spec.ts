@@ -54,6 +54,13 @@ it('puts complaints beside their fields and loses none', () => {
   expect(errors.take(new Error('other'))).toBe(false)
 })
 
+it('shows the one sentence of an error without the name of a field', () => {
+  const errors = useFieldErrors(['name'])
+  const message = 'Project 2 was changed by somebody else meanwhile. Load it again.'
+  errors.take(new ApiError(message, { status: 409, code: 'conflict', details: [{ field: 'version', message }] }))
+  expect(errors.rest.value).toEqual([message])
+})
+
 it('answers no for a question that another one has pushed aside', async () => {
   const confirm = useConfirm()
   const first = confirm({ title: 'One?', confirmLabel: 'Yes' })

@@ -22,9 +22,11 @@ export function useFieldErrors(fields: readonly string[]) {
 
   const rest = computed<string[]>(() => {
     if (!error.value) return []
-    const unclaimed = error.value.details.filter(({ field }) => !fields.some((name) => belongsTo(field, name)))
-    if (error.value.details.length === 0) return [error.value.message]
-    return unclaimed.map(({ field, message }) => (field ? `${field}: ${message}` : message))
+    const { details, message: whole } = error.value
+    const unclaimed = details.filter(({ field }) => !fields.some((name) => belongsTo(field, name)))
+    if (details.length === 0) return [whole]
+    // What is the whole sentence too stands without the name of a field that the reader may never have seen.
+    return unclaimed.map(({ field, message }) => (field && message !== whole ? `${field}: ${message}` : message))
   })
 
   /** For `onError` of useAsyncAction: true when the form shows the error. */

@@ -118,11 +118,23 @@ describe('the form of a task', () => {
   })
 
   it('changes only the task that was seen', async () => {
-    const requests = serve({ 'PATCH /tasks/7': errorAnswer(409, 'conflict', 'Task 7 was changed meanwhile, to version 4. Load it again, then change it.') })
+    const message = 'Task 7 was changed meanwhile. Load it again, then change it.'
+    const requests = serve({ 'PATCH /tasks/7': errorAnswer(409, 'conflict', message, [{ field: 'version', message }]) })
     const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
     await page.get('form').trigger('submit')
     await flushPromises()
     expect(requests.findLast((request) => request.method === 'PATCH')?.headers.get('If-Match')).toBe('3')
     expect(page.text()).toContain('Somebody else has changed this task meanwhile.')
+  })
+
+  it('puts a name that is taken beside the field of the name', async () => {
+    const message = "A task named 'the version 2' exists already. Choose another name."
+    serve({ 'PATCH /tasks/7': errorAnswer(409, 'conflict', message, [{ field: 'name', message }]) })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    expect(page.text()).not.toContain('Somebody else has changed this task meanwhile.')
+    expect(page.get('[aria-invalid="true"]').attributes('data-testid')).toBe('task-name')
+    expect(page.text().split(message)).toHaveLength(2)
   })
 })
