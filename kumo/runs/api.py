@@ -15,9 +15,10 @@ from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.http import GivenMoment, Input, Page, PageDep, ReadSession, RowId, WriteSession, error_answers
 from kumo.runs import service
+from kumo.runs.comparison import COMPARED, differences
 from kumo.runs.intake import Intake
 from kumo.runs.models import Run
-from kumo.runs.schemas import RunList, RunOut, run_out, show
+from kumo.runs.schemas import ComparisonOut, DifferenceOut, RunList, RunOut, run_out, show
 from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
 from kumo.tasks import service as tasks
@@ -163,6 +164,33 @@ async def rerun(
     exact = body is not None and body.exact
     run = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
     return run_out(run, [])
+
+
+@router.get(
+    "/runs/{run_id}/compare",
+    summary="Compare two runs",
+    responses=error_answers("unauthenticated", "not_found", "validation_error"),
+)
+async def compare_runs(
+    run_id: RowId,
+    _actor: Annotated[Actor, require(Permission.READ)],
+    session: ReadSession,
+    with_: Annotated[RowId, Query(alias="with", description="The other run.")],
+) -> ComparisonOut:
+    """What the run had, and what came of it, that the other had not."""
+    this = await service.get(session, run_id)
+    other = await service.get(session, with_)
+    found = differences(_compared(this), _compared(other))
+    return ComparisonOut(
+        run_id=run_id,
+        other_id=with_,
+        differences=[DifferenceOut(field=each.field, this=each.this, other=each.other) for each in found],
+        same=[name for name in COMPARED if not any(each.field.split(".")[0] == name for each in found)],
+    )
+
+
+def _compared(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in COMPARED}
 
 
 async def _list(session: AsyncSession, page: Page, conditions: list[ColumnElement[bool]]) -> RunList:

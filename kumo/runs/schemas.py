@@ -85,6 +85,23 @@ class RunList(BaseModel):
     next_cursor: str | None
 
 
+class DifferenceOut(BaseModel):
+    """One thing in which two runs are not alike."""
+
+    field: str = Field(description="Of an object's entry, as limits.memory_bytes.")
+    this: Any
+    other: Any
+
+
+class ComparisonOut(BaseModel):
+    """Two runs side by side."""
+
+    run_id: int
+    other_id: int
+    differences: list[DifferenceOut]
+    same: list[str]
+
+
 async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
     """Some runs as they are answered, with their attempts."""
     attempts = await attempts_of(session, [run.id for run in runs])

@@ -177,3 +177,59 @@ async def test_questions_about_runs_that_cannot_be_answered(client: httpx.AsyncC
     assert (await client.post("/tasks/999/run")).status_code == 404
     task_id = await add_task(client, project_id)
     assert (await client.post(f"/tasks/{task_id}/run", json={"fast": True})).status_code == 422
+
+
+@on_one_database
+async def test_two_runs_are_compared(client: httpx.AsyncClient, project_id: int) -> None:
+    task_id = await add_task(client, project_id, retry={"max_attempts": 2, "delay_seconds": 0})
+    first = await run_to_its_end(client, task_id)
+    await client.put(f"/projects/{project_id}/files/main.py", json={"content": "raise SystemExit(3)\n"})
+    second = await run_to_its_end(client, task_id)
+    assert (second["attempt"], [attempt["exit_code"] for attempt in second["attempts"]]) == (2, [3, 3])
+    compared = (await client.get(f"/runs/{second['id']}/compare", params={"with": first["id"]})).json()
+    assert {each["field"] for each in compared["differences"]} == {"snapshot_id", "state", "exit_code", "attempt"}
+    assert {"command", "interpreter", "limits"} <= set(compared["same"])
+    assert (await client.get(f"/runs/{second['id']}/compare", params={"with": 999})).status_code == 404
+
+    repeated = await client.post(f"/runs/{first['id']}/rerun", json={"exact": True})
+    assert repeated.status_code == 202, repeated.text
+    again = await ended(client, repeated.json()["id"])
+    assert (again["state"], again["snapshot_id"], again["exact_of"]) == ("succeeded", first["snapshot_id"], first["id"])
+
+
+@on_one_database
+async def test_a_script_finds_its_parameters_and_limits(client: httpx.AsyncClient, project_id: int) -> None:
+    script = (
+        "import os\n"
+        "for name in ('KUMO_PARAMETERS', 'REQUEST_INTERVAL_MS', 'MAX_CPU_PERCENT', 'MAX_MEMORY_MB', 'https_proxy'):\n"
+        "    print(name, os.environ.get(name))\n"
+    )
+    await client.put(f"/projects/{project_id}/files/main.py", json={"content": script})
+    task_id = await add_task(
+        client,
+        project_id,
+        limits={"memory_bytes": 500_000_000},
+        rate_limit={"request_interval_ms": 250},
+        proxy="http://proxy.example:3128",
+    )
+    asked = await client.post(f"/tasks/{task_id}/run", json={"parameters": {"since": "2026-01-01", "full": True}})
+    assert asked.status_code == 202, asked.text
+    run = await ended(client, asked.json()["id"])
+    assert run["parameters"] == {"since": "2026-01-01", "full": True}
+    log = (await client.get(f"/runs/{run['id']}/log")).text
+    assert log == (
+        'KUMO_PARAMETERS {"since": "2026-01-01", "full": true}\n'
+        "REQUEST_INTERVAL_MS 250\n"
+        "MAX_CPU_PERCENT None\n"
+        "MAX_MEMORY_MB 500\n"
+        "https_proxy http://proxy.example:3128\n"
+    )
+
+
+@on_one_database
+async def test_parameters_that_are_too_long_are_refused(client: httpx.AsyncClient, project_id: int) -> None:
+    task_id = await add_task(client, project_id)
+    refused = await client.post(f"/tasks/{task_id}/run", json={"parameters": {"all": "x" * 40_000}})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["details"][0]["field"] == "parameters"
+    assert "32 KiB" in refused.json()["error"]["message"]
