@@ -172,7 +172,7 @@ class Page:
     """Which part of a list is asked for: at most `limit` rows after the one that `after` names."""
 
     limit: int
-    after: tuple[Any, ...] | None
+    after: tuple[str | int, ...] | None
 
     _encoding: ClassVar[str] = "utf-8"
 
@@ -183,7 +183,7 @@ class Page:
         match self.after:
             case (int(row_id),) if 0 <= row_id < 2**63:
                 return row_id
-        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+        raise wrong_cursor()
 
     def after_name(self) -> str | None:
         """The one name that the cursor of a list sorted by unique names holds; None on the first page."""
@@ -192,7 +192,7 @@ class Page:
         match self.after:
             case (str(name),):
                 return name
-        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+        raise wrong_cursor()
 
     def next_cursor(self, rows: Sequence[Any], key: Sequence[Any] | None) -> str | None:
         """The cursor of the next page, from the sort key of this page's last row; None when there is no next page.
@@ -205,6 +205,11 @@ class Page:
         return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
+def wrong_cursor() -> InvalidInput:
+    """What a list answers whose cursor is none of its own."""
+    return InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+
+
 async def page(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many items at most.")] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=1000)] = None,
@@ -214,11 +219,16 @@ async def page(
         return Page(limit=limit, after=None)
     try:
         after = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(after, list):
-            raise TypeError  # noqa: TRY301 - one way out for everything that is no cursor of ours
-    except (ValueError, TypeError):
-        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.") from None
+    except (ValueError, RecursionError):
+        raise wrong_cursor() from None
+    if not isinstance(after, list) or not all(_may_stand_in_a_cursor(part) for part in after):
+        raise wrong_cursor()
     return Page(limit=limit, after=tuple(after))
+
+
+def _may_stand_in_a_cursor(part: object) -> bool:
+    """Names without NUL, which PostgreSQL cannot compare, and numbers, of which `true` is none to SQLAlchemy."""
+    return "\0" not in part if isinstance(part, str) else type(part) is int
 
 
 PageDep = Annotated[Page, Depends(page)]

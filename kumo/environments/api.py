@@ -87,8 +87,8 @@ async def list_environments(
     conditions: list[ColumnElement[bool]] = [Environment.deleted_at.is_(None)]
     if q:
         conditions.append(Environment.name.ilike(search_pattern(q), escape="\\"))
-    if page.after is not None:
-        conditions.append(Environment.name > str(page.after[0]))
+    if (after := page.after_name()) is not None:
+        conditions.append(Environment.name > after)
     statement = select(Environment).where(*conditions).order_by(Environment.name).limit(page.limit + 1)
     rows = (await session.scalars(statement)).all()
     shown = rows[: page.limit]
@@ -207,8 +207,8 @@ async def list_builds(
     """Builds, newest first."""
     await service.get(session, environment_id)
     statement = select(Build).where(Build.environment_id == environment_id)
-    if page.after is not None:
-        statement = statement.where(Build.id < _id_in(page.after))
+    if (after := page.after_id()) is not None:
+        statement = statement.where(Build.id < after)
     rows = (await session.scalars(statement.order_by(Build.id.desc()).limit(page.limit + 1))).all()
     shown = rows[: page.limit]
     return BuildList(
@@ -269,9 +269,3 @@ async def _declared(database: Database, settings: Settings, definition: Environm
 
 def _interpreter_out(one: Interpreter) -> InterpreterOut:
     return InterpreterOut(**(vars(one) | {"path": str(one.path)}))
-
-
-def _id_in(after: tuple[Any, ...]) -> int:
-    if len(after) != 1 or not isinstance(after[0], int):
-        raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
-    return after[0]

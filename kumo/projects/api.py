@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.errors import InvalidInput
-from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers
+from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, wrong_cursor
 from kumo.projects import editing, files_api, outputs_api, service
 from kumo.projects.detection import detect
 from kumo.projects.download import folder_name, zip_chunks
@@ -270,10 +269,10 @@ def _project_answer(project: Project, snapshot: Snapshot, settings: Settings) ->
     )
 
 
-def _after_name(after: tuple[Any, ...] | None) -> tuple[str, int] | None:
+def _after_name(after: tuple[str | int, ...] | None) -> tuple[str, int] | None:
     match after:
         case None:
             return None
-        case (str(name), int(project_id)) if 0 <= project_id < 2**63 and "\0" not in name:
+        case (str(name), int(project_id)) if 0 <= project_id < 2**63:
             return name, project_id
-    raise InvalidInput.at("cursor", "This cursor is not valid; start again from the first page.")
+    raise wrong_cursor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 
@@ -93,6 +94,47 @@ async def test_a_number_beyond_all_bounds_in_the_query_is_no_failure(app: FastAP
                     assert answer.status_code in (200, 404, 422), f"{path} {query}: {answer.text}"
                     asked += 1
     assert asked > 20
+
+
+async def test_a_cursor_that_no_list_has_given_is_refused_by_every_list(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    ids: dict[str, int] = {}
+    made: list[tuple[str, str, dict[str, object]]] = [
+        ("/projects", "project_id", {}),
+        ("/environments", "environment_id", {"packages": []}),
+        ("/tasks", "task_id", {"command": "true", "project_id": 1}),
+    ]
+    for path, name, body in made:
+        ids[name] = (await client.post(path, json={"name": "one"} | body)).json()["id"]
+    # Whatever a list is sorted by, these are no place in it.
+    places = [
+        "",
+        "{}",
+        "[]",
+        "[null]",
+        "[true]",
+        "[1.5]",
+        "[-1]",
+        f"[{2**63}]",
+        "[[1]]",
+        r'["\u0000"]',
+        "[0,0,0]",
+        "[" * 740,
+    ]
+    encoded = [base64.urlsafe_b64encode(place.encode()).decode().rstrip("=") for place in places]
+    asked = 0
+    for path, operations in app.openapi()["paths"].items():
+        if not any(parameter["name"] == "cursor" for parameter in operations.get("get", {}).get("parameters", [])):
+            continue
+        url = f"http://kumo.test{path.format_map(ids)}"
+        assert (await client.get(url)).status_code == 200, path
+        for cursor in (*encoded, "!", "x", "\0", "雲", "_w", "x" * 1001):
+            answer = await client.get(url, params={"cursor": cursor})
+            assert answer.status_code == 422, f"{path} {cursor}: {answer.text}"
+            assert [detail["field"] for detail in answer.json()["error"]["details"]] == ["cursor"], path
+        asked += 1
+    assert asked >= 10
 
 
 async def test_what_does_not_exist_is_told_in_the_envelope(client: httpx.AsyncClient) -> None:
