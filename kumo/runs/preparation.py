@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kumo import throttle
 from kumo.db.session import Database
 from kumo.environments import service as environments
 from kumo.environments.declarations import declaration_of, script_of
@@ -24,6 +25,7 @@ from kumo.projects.models import Snapshot
 from kumo.projects.service import output_directory
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runner.contract import AttemptSpec, attempt_directory
+from kumo.runs.crawling import with_rate_limit
 from kumo.runs.models import Run
 from kumo.settings import Settings
 from kumo.tasks.command import split_command
@@ -85,6 +87,8 @@ class Preparation:
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",
+            # Offers `kumo.throttle`. It is no regular package, so one named kumo in the environment goes before it.
+            "PYTHONPATH": str(lay_out_support(settings.home)),
         }
 
     def knows(self, run: Run) -> bool:
@@ -160,7 +164,7 @@ class Preparation:
             run_id=run.id,
             attempt=run.attempt,
             directory=str(attempt_directory(self._settings.home, run.id, run.attempt)),
-            arguments=split_command(run.command, shell=run.shell),
+            arguments=with_rate_limit(split_command(run.command, shell=run.shell), RateLimit.from_json(run.rate_limit)),
             working_directory=str(tree),
             environment=self._environment(run, ready, project_name),
             timeout_seconds=run.timeout_seconds,
@@ -203,6 +207,19 @@ class Preparation:
             "DATA_DIR": outputs,
             "BASE_DATA_DIR": outputs,
         }
+
+
+def lay_out_support(home: Path) -> Path:
+    """A directory for the scripts' PYTHONPATH, with a copy of `kumo.throttle` as it is in this version."""
+    directory = home / "support"
+    wanted = Path(throttle.__file__).read_bytes()
+    target = directory / "kumo" / "throttle.py"
+    if not target.exists() or target.read_bytes() != wanted:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".new")
+        unfinished.write_bytes(wanted)
+        unfinished.replace(target)
+    return directory
 
 
 def _wishes(run: Run) -> dict[str, str]:

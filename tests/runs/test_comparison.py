@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from kumo.runs.comparison import COMPARED, Difference, differences
 from kumo.runs.models import Run
 
+_OBJECTS = {"parameters", "variable_versions", "limits", "rate_limit", "retry"}
 _values = st.one_of(st.none(), st.integers(), st.text(max_size=5))
-_runs = st.dictionaries(st.sampled_from(COMPARED), st.one_of(_values, st.dictionaries(st.text(max_size=3), _values)))
+_objects = st.one_of(st.none(), st.dictionaries(st.text(max_size=3), _values))
+_runs = st.fixed_dictionaries({}, optional={name: _objects if name in _OBJECTS else _values for name in COMPARED})
 
 
 @given(run=_runs)

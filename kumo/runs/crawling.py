@@ -1,0 +1,48 @@
+"""What a crawler is told of its limits, in words that its library understands. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from kumo.tasks.policies import RateLimit
+
+_CRAWLING = ("crawl", "runspider")
+
+
+def with_rate_limit(arguments: Sequence[str], rate: RateLimit) -> tuple[str, ...]:
+    """The arguments, with Scrapy's own settings where they start a Scrapy crawl.
+
+    One request at a time, each so long after the one before: DOWNLOAD_DELAY holds for each site by itself, and
+    CONCURRENT_REQUESTS for all together. Settings that the command names itself are left as they are.
+    """
+    delay = _seconds_between(rate)
+    start = _scrapy_command(arguments)
+    if not delay or start is None:
+        return tuple(arguments)
+    wanted = {
+        "DOWNLOAD_DELAY": f"{delay:g}",
+        "RANDOMIZE_DOWNLOAD_DELAY": "False",  # it would make some delays shorter
+        "CONCURRENT_REQUESTS": "1",
+        "CONCURRENT_REQUESTS_PER_DOMAIN": "1",
+    }
+    named = {argument.partition("=")[0] for argument in arguments}
+    added = [word for name, value in wanted.items() if name not in named for word in ("-s", f"{name}={value}")]
+    return (*arguments, *added)
+
+
+def _seconds_between(rate: RateLimit) -> float:
+    interval = (rate.request_interval_ms or 0) / 1000
+    return max(interval, 1 / rate.max_requests_per_second if rate.max_requests_per_second else 0)
+
+
+def _scrapy_command(arguments: Sequence[str]) -> int | None:
+    """Where the words `scrapy crawl` (or `python -m scrapy crawl`) end; None when there are none."""
+    words = list(arguments)
+    if words[:1] and PurePath(words[0]).name == "scrapy":
+        at = 1
+    elif len(words) > 2 and PurePath(words[0]).name.startswith("python") and words[1:3] == ["-m", "scrapy"]:  # noqa: PLR2004
+        at = 3
+    else:
+        return None
+    return at + 1 if at < len(words) and words[at] in _CRAWLING else None
