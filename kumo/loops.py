@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kumo.clock import Clock
 from kumo.errors import Unavailable
@@ -18,6 +20,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 # Not longer: what was missing (space on the disk, the database) may be back, and runs wait for it.
 _LONGEST_PAUSE_SECONDS = 5.0
 _WENT_WELL_SECONDS = 30.0
+_DATABASE_IS_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 @dataclass(kw_only=True)
@@ -59,12 +62,10 @@ class Loops:
             began = self.clock()
             try:
                 await forever()
-            except Unavailable as error:
-                self._note(state, error)
-                log.warning("a background duty cannot go on just now", loop=state.name, reason=error.message)
-            except Exception as error:
-                self._note(state, error)
-                log.exception("a background duty failed and is started again", loop=state.name)
+            except Exception as error:  # noqa: BLE001 - logged, with its traceback where it is a defect
+                state.failures += 1
+                state.last_error = log_failure(error, loop=state.name)
+                state.failed_at = self.clock()
             finally:
                 state.running = False
             # Whoever went well for a while starts again soon; who fails at once waits longer each time.
@@ -72,7 +73,19 @@ class Loops:
             pause = _FIRST_PAUSE_SECONDS if went_well else min(pause * 2, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
-    def _note(self, state: LoopState, error: Exception) -> None:
-        state.failures += 1
-        state.last_error = f"{type(error).__name__}: {error}"
-        state.failed_at = self.clock()
+
+def log_failure(error: Exception, *, loop: str) -> str:
+    """Log why a duty could not go on, and give the reason in a line.
+
+    What is missing just now is a line of the log, each time; anything else is a defect and brings its traceback.
+    """
+    if isinstance(error, Unavailable):
+        log.warning("a background duty cannot go on just now", loop=loop, reason=error.message)
+        return error.message
+    if isinstance(error, _DATABASE_IS_AWAY):
+        # Without the statement, which says nothing about the outage.
+        reason = " ".join(str(getattr(error, "orig", None) or error.args[0]).split())
+        log.warning("the database does not answer", loop=loop, reason=reason)
+        return f"The database does not answer: {reason}"
+    log.error("a background duty failed and is started again", loop=loop, exc_info=error)
+    return f"{type(error).__name__}: {error}"

@@ -78,9 +78,9 @@ class PostgresServer:
         """The address of one database, as a person would give it to Kumo."""
         return f"postgresql://{_USER}@/{name}?host={self.directory}"
 
-    def create_database(self, *, template: str = "template1") -> str:
+    def create_database(self, *, template: str = "template1", name: str | None = None) -> str:
         """Make a database like the template, and say its name."""
-        name = f"test_{next(self._numbers)}"
+        name = name or f"test_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 

@@ -28,6 +28,7 @@ from kumo.environments.states import BuildState
 from kumo.environments.uv import Uv
 from kumo.environments.uv_failures import FULL_DISK, is_full_disk
 from kumo.errors import InvalidInput
+from kumo.loops import log_failure
 from kumo.projects.models import Project
 from kumo.settings import Settings
 
@@ -102,8 +103,8 @@ class BuilderLoop:
             while True:
                 try:
                     done = await self.step(self._clock())
-                except Exception:
-                    log.exception("a step of the builder failed")
+                except Exception as error:  # noqa: BLE001 - logged, with its traceback where it is a defect
+                    log_failure(error, loop="builder")
                     done = 0
                 if not done:
                     await subscription.wait(_ROUND_SECONDS)
