@@ -31,6 +31,7 @@ from kumo.runner.contract import (
     write_result,
 )
 from kumo.runner.output import Output
+from kumo.runner.variables import remove_variables, write_variables
 from kumo.runner.watch import Usage, Watch
 
 _RESULT_RETRY_SECONDS = 1.0
@@ -61,7 +62,14 @@ class Runner:
             return
         cpu_before = _cpu_seconds_of_children()
         output = Output(spec.directory)
-        end = self._carry_out(spec, output, started)
+        try:
+            end = self._carry_out(spec, output, started)
+        except BaseException:
+            tree.kill_tree(self._pid)  # a script that nobody watches must not go on, nor stay stopped
+            raise
+        finally:
+            if spec.variable_files:
+                remove_variables(spec.directory)
         output.close()
         result = _result(end, output, started, _cpu_seconds_of_children() - cpu_before)
         _leave(spec.directory, result)
@@ -72,12 +80,16 @@ class Runner:
     def _carry_out(self, spec: AttemptSpec, output: Output, started: Started) -> _End:
         if stop_is_requested(spec.directory):
             return _End(outcome="stopped", reason="Stopped before the script was started.")
+        if spec.variable_files:
+            try:
+                write_variables(spec.directory, spec.variable_files)
+            except OSError as error:
+                reason = f"Its variables could not be written to files: {error.strerror}."
+                return _not_started(output, COMMAND_NOT_EXECUTABLE, reason)
         try:
             child = _spawn(spec, output)
         except OSError as error:
-            exit_code, reason = _why_not_started(spec, error)
-            output.write(f"[kumo] {reason}\n".encode("utf-8", "surrogateescape"))
-            return _End(exit_code=exit_code, reason=reason)
+            return _not_started(output, *_why_not_started(spec, error))
         self._report(Report(run_id=spec.run_id, attempt=spec.attempt, started=started))
         watch = Watch(spec, child, output, self._stop_pipe)
         watch.until_all_is_gone()
@@ -93,6 +105,11 @@ class _End:
     exit_code: int | None = None
     reason: str | None = None
     usage: Usage = field(default_factory=Usage)
+
+
+def _not_started(output: Output, exit_code: int, reason: str) -> _End:
+    output.write(f"[kumo] {reason}\n".encode("utf-8", "surrogateescape"))
+    return _End(exit_code=exit_code, reason=reason)
 
 
 def _make_directory(directory: str) -> None:

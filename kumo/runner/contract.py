@@ -4,7 +4,9 @@
         started.json   made by link(2) before the script starts; who makes it owns the attempt, once and for all
         log            every byte that the script printed, in the order it came
         log.index      sparse: one fixed-size entry (offset, time, line) now and then
+        samples        what the script's processes used, one fixed-size record now and then
         stop           asks the runner to stop the script; whoever finds it there obeys
+        variables/     values for the script alone, one file for each; gone when the attempt has ended
         result.json    renamed into place last; without it the attempt has not ended
 
 A runner holds a lock on `started.json` as long as it lives, so "alive" needs no process id that could be reused.
@@ -16,18 +18,23 @@ import fcntl
 import json
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 STARTED: Final = "started.json"
 LOG: Final = "log"
 INDEX: Final = "log.index"
+SAMPLES: Final = "samples"
 STOP: Final = "stop"
+VARIABLES: Final = "variables"
 RESULT: Final = "result.json"
 
 # Offset in bytes, time in milliseconds since the epoch, number of complete lines before the offset.
 INDEX_ENTRY: Final = struct.Struct("<QQQ")
+
+# Milliseconds since the start, CPU in percent of one core, resident bytes, processes.
+SAMPLE: Final = struct.Struct("<QfQI")
 
 # The length of the message that follows: specs to a runner, reports from it.
 FRAME: Final = struct.Struct("<I")
@@ -50,6 +57,12 @@ class AttemptSpec:
     environment: dict[str, str]
     timeout_seconds: float | None
     stop_grace_seconds: float
+    # The most that the script and all that it starts may use together; None is no limit.
+    memory_bytes: int | None = None
+    cpu_percent: float | None = None  # of one core: 150 is one core and a half
+    processes: int | None = None
+    log_bytes: int | None = None
+    variable_files: dict[str, str] = field(default_factory=dict)  # in `variables/`, while the attempt goes
 
     def to_bytes(self) -> bytes:
         """The message that a runner takes."""
@@ -77,7 +90,7 @@ class Started:
 class Result:
     """How an attempt ended. Sizes in bytes, times in seconds since the epoch."""
 
-    outcome: str  # "exited", "timed_out" or "stopped"
+    outcome: str  # "exited", "timed_out", "stopped" or "limit"
     exit_code: int | None  # negative: the signal that ended the script
     reason: str | None  # a sentence, where the exit code does not say enough
     started_at: float
@@ -86,7 +99,21 @@ class Result:
     peak_cpu_percent: float
     cpu_seconds: float
     log_bytes: int
-    log_dropped_bytes: int  # printed, but not kept because the disk was full
+    log_dropped_bytes: int  # printed, but not kept
+    log_capped_bytes: int = (
+        0  # of these: left out of the log's middle because of its limit; the disk was full for others
+    )
+    limits_by: str | None = None  # what held the script to its limits: "cgroup", "sampling", None without limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleRecord:
+    """What the script and all that it started used at one time, or in the second or more up to it."""
+
+    milliseconds: int  # since the start of the attempt
+    cpu_percent: float  # of one core, on average
+    memory_bytes: int  # resident, at the most
+    processes: int  # at the most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,6 +234,19 @@ def read_result(directory: Path) -> Result | None:
         return Result(**json.loads((directory / RESULT).read_bytes()))
     except FileNotFoundError:
         return None
+
+
+def read_samples(directory: Path) -> list[SampleRecord]:
+    """What the attempt has used so far, the earliest first; empty when it took less than a second."""
+    try:
+        raw = (directory / SAMPLES).read_bytes()
+    except FileNotFoundError:
+        return []
+    whole = len(raw) - len(raw) % SAMPLE.size  # the last record may be half written
+    return [
+        SampleRecord(milliseconds=milliseconds, cpu_percent=round(cpu, 1), memory_bytes=memory, processes=processes)
+        for milliseconds, cpu, memory, processes in SAMPLE.iter_unpack(raw[:whole])
+    ]
 
 
 def request_stop(directory: Path) -> None:
