@@ -169,6 +169,7 @@ class Preparation:
             environment=self._environment(run, ready, project_name),
             timeout_seconds=run.timeout_seconds,
             stop_grace_seconds=run.stop_grace_seconds,
+            **Limits.from_json(run.limits).to_json(),
         )
 
     async def _default(self) -> Ready:
