@@ -88,6 +88,17 @@ class PostgresServer:
         """Remove a database, also from under whoever is still connected."""
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def refuse_connections(self, name: str) -> None:
+        """Take a database away from whoever is connected, and from whoever comes; it keeps what it holds."""
+        self._execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(query, [name])
+
+    def accept_connections(self, name: str) -> None:
+        """Give the database back."""
+        self._execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())

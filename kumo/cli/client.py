@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from kumo.cli.server import running_server
+from kumo.cli.server import RunningServer, running_server
 from kumo.errors import ConfigurationError, Forbidden, KumoError, NotFound, Unavailable
 from kumo.settings import load_settings
 
@@ -26,6 +26,13 @@ class Server:
 
     url: str
     token: str
+
+
+class NoAccount(NotFound):
+    """The server has no account yet, so nobody can sign in."""
+
+    def __init__(self) -> None:
+        super().__init__("Kumo has no account yet. Open its setup link, or use: kumo user create NAME")
 
 
 class Client:
@@ -42,7 +49,10 @@ class Client:
             raise Unavailable(f"Kumo at {self._http.base_url} does not answer: {error}.") from None
         if response.is_error:
             raise _refusal(response)
-        return response.json() if response.content else None
+        try:
+            return response.json() if response.content else None
+        except ValueError:
+            raise Unavailable(f"What answers at {self._http.base_url} is not Kumo.") from None
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
@@ -63,19 +73,33 @@ def connect(home: Path | None) -> Iterator[Client]:
         yield Client(http)
 
 
-def _server(home: Path | None) -> Server:
-    url, token = os.environ.get("KUMO_URL"), os.environ.get("KUMO_TOKEN")
-    if url:
-        if not token:
-            raise ConfigurationError("KUMO_URL is set but KUMO_TOKEN is not. Make one with: kumo token create")
-        return Server(url=url.rstrip("/"), token=token)
+@contextmanager
+def connect_as_stranger(url: str) -> Iterator[Client]:
+    """A client that is not signed in."""
+    with httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+        yield Client(http)
+
+
+def find_server(home: Path | None) -> RunningServer:
+    """The server that is meant, by its own word or by KUMO_URL; `Unavailable` where there is none."""
+    if url := os.environ.get("KUMO_URL"):
+        return RunningServer(url=url.rstrip("/"), pid=None)
     settings = load_settings(home=home)
     running = running_server(settings.home)
     if running is None:
         raise Unavailable(
             f"No Kumo is running on {settings.home}. Start it with: kumo serve. Or set KUMO_URL and KUMO_TOKEN."
         )
-    return Server(url=running.url, token=token or _local_token(running.url, settings.home))
+    return running
+
+
+def _server(home: Path | None) -> Server:
+    found, token = find_server(home), os.environ.get("KUMO_TOKEN")
+    if not token:
+        if found.pid is None:
+            raise ConfigurationError("KUMO_URL is set but KUMO_TOKEN is not. Make one with: kumo token create")
+        token = _local_token(found.url, load_settings(home=home).home)
+    return Server(url=found.url, token=token)
 
 
 def _local_token(url: str, home: Path) -> str:
@@ -117,7 +141,7 @@ async def _issue_local_token(home: Path) -> str:
         async with database.read() as session:
             username = await session.scalar(select(User.username).order_by(User.id).limit(1))
         if username is None:
-            raise NotFound("Kumo has no account yet. Open its setup link, or use: kumo user create NAME")
+            raise NoAccount
         _token_id, secret = await issue(database, username, _TOKEN_NAME)
         return secret
     finally:

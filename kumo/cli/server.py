@@ -153,15 +153,17 @@ class RunningServer:
     """Where a server listens, by its own word; one that was killed could not take it back."""
 
     url: str
-    pid: int
+    pid: int | None  # None: somewhere else, where its process is not known
 
 
 def running_server(home: Path) -> RunningServer | None:
     """What the server that works on this directory has said; None where none does."""
     try:
         return RunningServer(**json.loads((home / SERVER_FILE).read_text("utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise ConfigurationError(f"The data directory {home} cannot be read: {error.strerror}.") from None
 
 
 @_db.command("upgrade")

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import kumo
+from tests.postgres import PostgresServer
 from tests.server import KumoServer
 
 pytestmark = pytest.mark.acceptance
@@ -83,6 +86,75 @@ def test_a_revoked_token_of_this_machine_is_made_anew(shared_server: KumoServer)
 def test_doctor_finds_the_running_server(shared_server: KumoServer) -> None:
     findings = json.loads(shared_server.run_command("doctor", "--json").stdout)
     assert {f"runs at {shared_server.url} (process {shared_server.pid})"} & {finding["found"] for finding in findings}
+
+
+def test_status_tells_what_the_server_does(server: KumoServer) -> None:
+    _make_task(server, "endless", ENDLESS)
+    quiet = server.run_command("status")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert quiet.stdout.splitlines() == [
+        f"Kumo {kumo.__version__} runs at {server.url} (process {server.pid}).",
+        f"Runs: 0 going, 0 queued; at most {server.client.get('/system/info').json()['max_parallel_runs']} go at once.",
+        "Next due: nothing.",
+        "Background duties: all well since the start.",
+    ]
+    task_id = server.client.get("/tasks").json()["items"][0]["id"]
+    trigger = {"type": "date", "at": "2120-01-01T00:00:00Z"}
+    fields = {"triggers": [trigger], "overlap": "queue", "max_parallel": 1}
+    assert server.client.patch(f"/tasks/{task_id}", json=fields).is_success
+    for _ in range(3):
+        server.client.post(f"/tasks/{task_id}/run")
+    while server.client.get("/dashboard").json()["running"] == 0:
+        time.sleep(0.05)
+    busy = server.run_command("status", "--json")
+    assert (busy.returncode, busy.stderr) == (0, "")
+    told = json.loads(busy.stdout)
+    assert (told["running"], told["url"], told["pid"], told["health"]) == (True, server.url, server.pid, "ok")
+    assert (told["version"], told["home"]) == (kumo.__version__, str(server.home))
+    assert (told["running_runs"], told["queued_runs"]) == (1, 2)
+    assert {loop["name"] for loop in told["loops"]} >= {"supervisor", "scheduler", "builder", "access"}
+    assert told["next_due"] == {"task_id": task_id, "task_name": "endless", "due_at": "2120-01-01T00:00:00.000Z"}
+    assert "Next due: 'endless' at 2120-01-01T00:00:00.000Z." in server.run_command("status").stdout
+
+    server.kill()
+    assert server.run_command("status").returncode == 1
+    server.start()
+    server.stop()
+    stopped = server.run_command("status")
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert stopped.stderr.startswith(f"kumo: No Kumo is running on {server.home}.")
+
+
+def test_status_of_a_server_without_an_account(tmp_path: Path) -> None:
+    with KumoServer(tmp_path / "home", account=False) as server:
+        told = server.run_command("status")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert told.stdout.splitlines() == [
+            f"Kumo runs at {server.url} (process {server.pid}).",
+            "Kumo has no account yet. Open its setup link, or use: kumo user create NAME",
+        ]
+        for_programs = json.loads(server.run_command("status", "--json").stdout)
+        assert (for_programs["running"], for_programs["health"], for_programs["version"]) == (True, "ok", None)
+
+
+def test_status_tells_what_has_failed(postgres: PostgresServer, tmp_path: Path) -> None:
+    name = postgres.create_database()
+    with KumoServer(tmp_path / "home", KUMO_DATABASE_URL=postgres.url(name)) as server:
+        assert server.run_command("status").returncode == 0
+        postgres.refuse_connections(name)
+        while "the database does not answer" not in server.log():
+            time.sleep(0.05)
+        away = server.run_command("status")
+        assert (away.returncode, away.stdout, away.stderr.count("\n")) == (1, "", 1)
+        assert "The database does not answer just now." in away.stderr
+        postgres.accept_connections(name)
+        while server.client.get("/health").status_code != 200:
+            time.sleep(0.05)
+        told = server.run_command("status")
+        assert told.returncode == 0
+        assert "The supervisor has failed" in told.stdout
+        assert "The database does not answer: " in told.stdout
+    postgres.drop_database(name)
 
 
 def test_following_outlasts_a_restart_of_the_server(server: KumoServer) -> None:

@@ -8,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,48 @@ def test_a_server_that_was_killed_does_not_answer(kumo: Kumo, home: Path) -> Non
     assert refused.code == 1
     assert "does not answer" in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_status_without_a_server_is_one_sentence(kumo: Kumo, home: Path) -> None:
+    nothing = kumo("status")
+    assert (nothing.code, nothing.out, nothing.err.count("\n")) == (1, "", 1)
+    assert nothing.err.startswith(f"kumo: No Kumo is running on {home}. Start it with: kumo serve.")
+    assert not home.exists()
+
+    home.mkdir()
+    # As a server that was killed leaves it.
+    (home / SERVER_FILE).write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": 1}))
+    killed = kumo("status")
+    assert (killed.code, killed.out) == (1, "")
+    assert killed.err.startswith("kumo: Kumo at http://127.0.0.1:9 does not answer: ")
+    for_programs = kumo("status", "--json")
+    assert (for_programs.code, for_programs.err) == (1, "")
+    assert json.loads(for_programs.out) == {"running": False, "reason": killed.err.removeprefix("kumo: ").rstrip("\n")}
+
+
+def test_another_program_on_the_server_s_old_port_is_no_kumo(kumo: Kumo, home: Path) -> None:
+    kumo("user", "create", "ada", "--password-stdin", stdin=PASSWORD)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Greeter) as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        (home / SERVER_FILE).write_text(json.dumps({"url": url, "pid": 1}))
+        for command in ("status", "runs"):
+            refused = kumo(command)
+            assert (refused.code, refused.out) == (1, "")
+            assert refused.err == f"kumo: What answers at {url} is not Kumo.\n"
+        other.shutdown()
+
+
+class _Greeter(BaseHTTPRequestHandler):
+    """Says hello, whatever it is asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<h1>Hello</h1>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def test_help_loads_neither_server_nor_database(settings: Settings) -> None:
