@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,9 +16,11 @@ from kumo.clock import utc_now
 from kumo.http import GivenMoment, Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
 from kumo.schedules.models import Slot
 from kumo.tasks import service as tasks
+from kumo.tasks.clock_changes import Change, left_out, told
+from kumo.tasks.time_zones import zone_names
 from kumo.tasks.trigger_schemas import TriggerIn
-from kumo.tasks.triggers import due_moments, validate, zone_names
-from kumo.tasks.wording import Language, describe, warnings
+from kumo.tasks.triggers import Cron, Trigger, due_moments, validate
+from kumo.tasks.wording import Language, describe, describe_change, warnings
 
 router = APIRouter(tags=["schedules"])
 
@@ -29,10 +33,25 @@ class PreviewRequest(Input):
     count: Annotated[int, Field(ge=1, le=50)] = 5
 
 
+class MomentOut(BaseModel):
+    """One due moment on the clock of the trigger's zone."""
+
+    due_at: UtcMoment
+    local: datetime = Field(description="With the zone's offset at that moment.")
+    change: Change | None = Field(description="What the change of the clocks does to it.")
+    note: str | None = Field(description="The same in words.")
+
+
 class Preview(BaseModel):
     """What a trigger means."""
 
     next: list[UtcMoment]
+    moments: list[MomentOut] = Field(
+        description="The moments of `next`, as the clock of the trigger's zone shows them."
+    )
+    left_out: list[datetime] = Field(
+        description="Local times that the trigger names, but that do not exist because the clocks are set forward."
+    )
     description: str
     warnings: list[str]
 
@@ -78,11 +97,23 @@ async def preview(
     after = body.after or now
     trigger = body.trigger.to_trigger(field="trigger", now=now)
     validate(trigger, field="trigger", now=now)
+    moments = due_moments(trigger, after, body.count)
     return Preview(
-        next=due_moments(trigger, after, body.count),
+        next=moments,
+        moments=_told(trigger, moments, language),
+        left_out=left_out(trigger, after, moments[-1]) if isinstance(trigger, Cron) and moments else [],
         description=describe(trigger, language),
         warnings=warnings(trigger, now, language),
     )
+
+
+def _told(trigger: Trigger, moments: Sequence[datetime], language: Language) -> list[MomentOut]:
+    if not isinstance(trigger, Cron):
+        return [MomentOut(due_at=moment, local=moment, change=None, note=None) for moment in moments]
+    return [
+        MomentOut(due_at=each.at, local=each.local, change=each.change, note=describe_change(each, language))
+        for each in told(trigger, moments)
+    ]
 
 
 @router.get(

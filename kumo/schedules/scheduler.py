@@ -61,7 +61,7 @@ class Scheduler:
         self, session: AsyncSession, row: TriggerRow, task: Task, handled: set[tuple[int, datetime]], now: datetime
     ) -> None:
         """Give every moment of one trigger up to now its slot, and move the trigger on."""
-        trigger = from_settings(row.type, row.settings)
+        trigger = from_settings(row.type, row.settings, seed=row.id)
         assert row.next_due_at is not None
         if task.active:
             # One more than can run, so that a gap that is too long has a moment to be told by.

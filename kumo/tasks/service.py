@@ -18,7 +18,9 @@ from kumo.projects.models import Project
 from kumo.tasks.command import split_command
 from kumo.tasks.models import Pool, Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_proxy
-from kumo.tasks.triggers import Trigger, from_settings, to_settings, validate, zone
+from kumo.tasks.time_zones import zone
+from kumo.tasks.trigger_rows import arm, set_triggers
+from kumo.tasks.triggers import Trigger
 
 # Kept as JSON, each written and read by its class.
 _POLICIES: dict[str, type[Retry | Limits | RateLimit]] = {"retry": Retry, "limits": Limits, "rate_limit": RateLimit}
@@ -247,33 +249,14 @@ async def _flush_name(session: AsyncSession, name: str) -> None:
 
 async def _set_triggers(session: AsyncSession, task: Task, wishes: Sequence[TriggerWish], now: datetime) -> None:
     """Keep the triggers that stay as they are, with their place in time; the others begin from now."""
-    have = {row.id: row for row in (await triggers_of(session, [task.id]))[task.id]}
-    for position, wish in enumerate(wishes):
-        kind, settings = to_settings(wish.trigger)
-        row = have.pop(wish.id, None) if wish.id is not None else None
-        if wish.id is not None and row is None:
-            raise InvalidInput.at(f"triggers.{position}.id", f"Task {task.id} has no trigger {wish.id}.")
-        if row is None:
-            validate(wish.trigger, field=f"triggers.{position}", now=now)
-            row = TriggerRow(task_id=task.id, position=position, type=kind, settings=settings)
-            row.next_due_at = wish.trigger.next_after(now)
-            session.add(row)
-            continue
-        row.position = position
-        if (row.type, row.settings) != (kind, settings):
-            validate(wish.trigger, field=f"triggers.{position}", now=now)
-            row.type, row.settings = kind, settings
-            row.next_due_at = wish.trigger.next_after(now)
-    for row in have.values():
-        await session.delete(row)
-    await session.flush()
+    present = (await triggers_of(session, [task.id]))[task.id]
+    await set_triggers(session, task, present, [(wish.id, wish.trigger) for wish in wishes], now)
 
 
 async def _arm(session: AsyncSession, task_id: int, now: datetime) -> None:
     """Move every trigger whose moment passed while the task was paused on to its next one."""
-    for row in (await triggers_of(session, [task_id]))[task_id]:
-        if row.next_due_at is None or row.next_due_at < now:
-            row.next_due_at = from_settings(row.type, row.settings).next_after(now)
+    rows = (await triggers_of(session, [task_id]))[task_id]
+    arm([row for row in rows if row.next_due_at is None or row.next_due_at < now], now)
 
 
 async def _count_use(session: AsyncSession, definition: TaskDefinition, by: int) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kumo.errors import InvalidInput
 from kumo.http import GivenMoment, Input, UtcMoment
+from kumo.tasks.jitter import LONGEST_JITTER_SECONDS
 from kumo.tasks.triggers import Cron, Date, Interval, Trigger
 
+_SPREAD = {"start_at", "end_at", "jitter_seconds"}
 _FIELDS_OF_TYPE = {
-    "cron": {"expression", "timezone"},
-    "interval": {"seconds", "start_at", "end_at"},
+    "cron": {"expression", "timezone", *_SPREAD},
+    "interval": {"seconds", *_SPREAD},
     "date": {"at"},
 }
 
@@ -25,7 +27,7 @@ class TriggerIn(Input):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"type": "cron", "expression": "30 2 * * *", "timezone": "Europe/Berlin"},
+                {"type": "cron", "expression": "30 2 * * *", "timezone": "Europe/Berlin", "jitter_seconds": 300},
                 {"type": "interval", "seconds": 90},
                 {"type": "date", "at": "2027-01-01T00:00:00Z"},
             ]
@@ -39,8 +41,14 @@ class TriggerIn(Input):
     )
     timezone: str | None = Field(default=None, max_length=100, description="cron: an IANA name; UTC without.")
     seconds: float | None = Field(default=None, allow_inf_nan=False, description="interval: from 1 second to 366 days.")
-    start_at: GivenMoment | None = Field(default=None, description="interval: the first due moment; now without.")
-    end_at: GivenMoment | None = Field(default=None, description="interval: no due moment later than this.")
+    start_at: GivenMoment | None = Field(
+        default=None, description="interval: the first due moment, now without; cron: no due moment before this."
+    )
+    end_at: GivenMoment | None = Field(default=None, description="cron, interval: no due moment later than this.")
+    jitter_seconds: Annotated[int, Field(ge=0, le=LONGEST_JITTER_SECONDS)] | None = Field(
+        default=None,
+        description="cron, interval: each moment is up to so much later, always by the same part of it.",
+    )
     at: GivenMoment | None = Field(default=None, description="date: the one due moment.")
 
     def to_trigger(self, *, field: str, now: datetime) -> Trigger:
@@ -49,15 +57,18 @@ class TriggerIn(Input):
         for name in sorted(given - _FIELDS_OF_TYPE[self.type]):
             if getattr(self, name) is not None:
                 raise InvalidInput.at(f"{field}.{name}", f"A trigger of type {self.type} has no field {name}.")
+        spread: dict[str, Any] = {
+            "end_at": None if self.end_at is None else _to_milliseconds(self.end_at),
+            "jitter_seconds": self.jitter_seconds or 0,
+            "seed": self.id or 0,
+        }
         if self.type == "cron":
             expression = _required(self.expression, f"{field}.expression", "a cron expression, as 30 2 * * *")
-            return Cron(expression=expression, timezone=self.timezone or "UTC")
+            start_at = None if self.start_at is None else _to_milliseconds(self.start_at)
+            return Cron(expression=expression, timezone=self.timezone or "UTC", start_at=start_at, **spread)
         if self.type == "interval":
-            return Interval(
-                seconds=_required(self.seconds, f"{field}.seconds", "the number of seconds"),
-                start_at=_to_milliseconds(self.start_at or now),
-                end_at=None if self.end_at is None else _to_milliseconds(self.end_at),
-            )
+            seconds = _required(self.seconds, f"{field}.seconds", "the number of seconds")
+            return Interval(seconds=seconds, start_at=_to_milliseconds(self.start_at or now), **spread)
         at = _required(self.at, f"{field}.at", "the moment, as 2027-01-01T00:00:00Z")
         return Date(at=_to_milliseconds(at))
 
@@ -72,6 +83,7 @@ class TriggerOut(BaseModel):
     seconds: float | None = None
     start_at: UtcMoment | None = None
     end_at: UtcMoment | None = None
+    jitter_seconds: int | None = None
     at: UtcMoment | None = None
 
 

@@ -30,11 +30,41 @@ async def test_a_preview_says_when_and_in_which_words(client: httpx.AsyncClient)
 
 
 @on_one_database
+async def test_a_preview_marks_what_the_clocks_change(client: httpx.AsyncClient) -> None:
+    trigger = {"type": "cron", "expression": "30 2 * * *", "timezone": "Europe/Berlin"}
+    body: dict[str, Any] = {"trigger": trigger, "after": "2026-03-28T12:00:00Z", "count": 2}
+    moved, plain = (await client.post("/triggers/preview", json=body)).json()["moments"]
+    assert moved == {
+        "due_at": "2026-03-29T01:00:00.000Z",
+        "local": "2026-03-29T03:00:00+02:00",
+        "change": "moved",
+        "note": "02:30 does not exist on this day: the clocks are set forward. It runs right after that.",
+    }
+    assert (plain["local"], plain["change"], plain["note"]) == ("2026-03-30T02:30:00+02:00", None, None)
+    body["trigger"] |= {"expression": "*/30 2 * * *"}
+    answer = (await client.post("/triggers/preview", json=body)).json()
+    assert answer["left_out"] == ["2026-03-29T02:00:00", "2026-03-29T02:30:00"]
+
+
+@on_one_database
+async def test_a_preview_of_a_trigger_that_exists_shows_its_own_delays(client: httpx.AsyncClient) -> None:
+    trigger = {"id": 7, "type": "cron", "expression": "0 0 * * *", "jitter_seconds": 3600}
+    body = {"trigger": trigger, "after": "2026-01-05T12:00:00Z", "count": 1}
+    answer = (await client.post("/triggers/preview", json=body)).json()
+    assert answer["next"] == ["2026-01-06T00:18:24.570Z"]
+    assert answer["description"].endswith(", up to 1 hour later")
+
+
+@on_one_database
 async def test_a_preview_names_what_is_wrong(client: httpx.AsyncClient) -> None:
-    good = {"type": "interval", "seconds": 5}
+    good: dict[str, Any] = {"type": "interval", "seconds": 5}
     for body, field in [
         ({"trigger": {"type": "cron", "expression": "x"}}, "trigger.expression"),
         ({"trigger": {"type": "interval", "seconds": -5}}, "trigger.seconds"),
+        ({"trigger": good | {"jitter_seconds": 3601}}, "trigger.jitter_seconds"),
+        ({"trigger": good | {"jitter_seconds": 0.5}}, "trigger.jitter_seconds"),
+        ({"trigger": {"type": "date", "at": "2999-01-01T00:00:00Z", "jitter_seconds": 9}}, "trigger.jitter_seconds"),
+        ({"trigger": good | {"end_at": "2001-01-01T00:00:00Z"}}, "trigger.end_at"),
         ({"trigger": good, "count": 51}, "count"),
         ({"trigger": good, "after": "2026-01-01T00:00:00"}, "after"),
         ({"trigger": good, "after": "9999-12-31T23:59:59Z"}, "after"),

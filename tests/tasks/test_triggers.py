@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kumo.errors import InvalidInput
+from kumo.tasks.cron import NICKNAMES
+from kumo.tasks.time_zones import zone, zone_names
 from kumo.tasks.triggers import (
-    NICKNAMES,
     Cron,
     Date,
     Interval,
@@ -20,8 +22,6 @@ from kumo.tasks.triggers import (
     from_settings,
     to_settings,
     validate,
-    zone,
-    zone_names,
 )
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -41,11 +41,14 @@ near_changes = st.builds(
     st.floats(-10_000, 10_000) | st.integers(-120, 120).map(lambda minutes: minutes * 60),
 )
 moments = any_moments | near_changes
+jitters = st.just(0) | st.integers(1, 3600)
 intervals = st.builds(
     Interval,
     seconds=st.floats(1, 5e6, allow_nan=False) | st.integers(1, 5_000_000),
     start_at=moments,
     end_at=st.none() | moments,
+    jitter_seconds=jitters,
+    seed=st.integers(1, 9),
 )
 crons = st.builds(
     Cron,
@@ -67,6 +70,10 @@ crons = st.builds(
         ]
     ),
     timezone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Asia/Kathmandu"]),
+    start_at=st.none() | moments,
+    end_at=st.none() | moments,
+    jitter_seconds=jitters,
+    seed=st.integers(1, 9),
 )
 triggers = st.one_of(intervals, crons, st.builds(Date, at=moments))
 
@@ -94,9 +101,7 @@ def test_moments_between_are_those_of_stepping(trigger: Trigger, moment: datetim
     if first is None:
         return
     until = first + min(timedelta(hours=hours), timedelta(seconds=3000) if fast(trigger) else timedelta(days=2))
-    stepped = [first]
-    while (following := trigger.next_after(stepped[-1])) is not None and following <= until:
-        stepped.append(following)
+    stepped = [first, *takewhile(lambda following: following <= until, trigger.moments_after(first))]
     assert due_between(trigger, first, until, most) == (stepped[-most:], max(0, len(stepped) - most))
 
 
@@ -105,10 +110,20 @@ def fast(trigger: Trigger) -> bool:
     return third - second < timedelta(seconds=30)
 
 
+@given(trigger=triggers, moment=moments, steps=st.integers(1, 8))
+def test_asking_for_each_next_gives_what_listing_gives(trigger: Trigger, moment: datetime, steps: int) -> None:
+    asked: list[datetime] = []
+    following = trigger.next_after(moment)
+    while following is not None and len(asked) < steps:
+        asked.append(following)
+        following = trigger.next_after(following)
+    assert asked == due_moments(trigger, moment, steps)
+
+
 @given(trigger=triggers)
 def test_a_stored_trigger_is_the_same_trigger(trigger: Trigger) -> None:
     kind, settings = to_settings(trigger)
-    assert from_settings(kind, settings) == trigger
+    assert from_settings(kind, settings, seed=getattr(trigger, "seed", 0)) == trigger
 
 
 # --- intervals and dates ---------------------------------------------------------------------------------------------

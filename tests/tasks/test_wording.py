@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kumo.tasks.triggers import Cron, Date, Interval
-from kumo.tasks.wording import describe, warnings
+from kumo.tasks.clock_changes import left_out, told
+from kumo.tasks.triggers import Cron, Date, Interval, due_moments
+from kumo.tasks.wording import describe, describe_change, warnings
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -42,7 +43,7 @@ def test_a_date_in_words() -> None:
     ("expression", "english", "chinese"),
     [
         ("30 2 * * *", "At 02:30 every day", "每天 02:30"),
-        ("*/5 * * * *", "Every fifth minute of every hour", "每天 每 5 分钟"),
+        ("*/5 * * * *", "Every fifth minute of every hour", "每 5 分钟"),
         ("0 9 * * 1-5", "At 09:00 on Monday through Friday", "工作日（周一至周五） 09:00"),
         ("0 9 * * mon,FRI", "At 09:00 on Monday and Friday", "每周一、每周五 09:00"),
         ("15 8 1 * *", "At 08:15 on the first day of every month", "每月1日 08:15"),
@@ -50,6 +51,16 @@ def test_a_date_in_words() -> None:
         ("0 9 * * 1#2", "At 09:00 on the second Monday of the month", "当月第 2 个周一 09:00"),
         ("0 9 * * 5L", "At 09:00 on the last Friday of the month", "当月最后一个周五 09:00"),
         ("@daily", "At 00:00 every day", "每天 00:00"),
+        ("0 9 LW * *", "At 09:00 on the last weekday of every month", "每月最后一个工作日 09:00"),
+        ("0 9 1,L * *", "At 09:00 on the first and the last day of month", "每月1日、最后一天 09:00"),
+        ("0 9,21 * jan,JUL *", "At 09:00 and 21:00 every day in January and July", "1月、7月每天 09:00、21:00"),
+        (
+            "*/15 9-17 * * mon-fri",
+            "Every 15th minute from 09:00 through 17:59 on Monday through Friday",
+            "工作日（周一至周五） 9至17点每 15 分钟",
+        ),
+        ("0 0 1 */3 *", "At 00:00 on the first day of every third month", "每 3 个月的1日 00:00"),
+        ("*/10 * * * * *", "Every 10th second of every minute", "每 10 秒"),
     ],
 )
 def test_a_cron_in_words(expression: str, english: str, chinese: str) -> None:
@@ -58,10 +69,32 @@ def test_a_cron_in_words(expression: str, english: str, chinese: str) -> None:
     assert describe(trigger, "zh-CN") == f"{chinese}（Europe/Berlin）"
 
 
-fields = st.sampled_from(["*", "*/2", "1", "1,2", "1-3", "1-3/2", "3"])
+def test_bounds_and_jitter_in_words() -> None:
+    start, end = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    cron = Cron(expression="@daily", timezone="Asia/Shanghai", start_at=start, end_at=end, jitter_seconds=90)
+    assert describe(cron, "en") == (
+        "At 00:00 every day (Asia/Shanghai), from 2026-02-01 08:00:00 Asia/Shanghai, "
+        "until 2026-03-01 20:30:00 Asia/Shanghai, up to 90 seconds later"
+    )
+    assert describe(cron, "zh-CN") == (
+        "每天 00:00（Asia/Shanghai），自 2026-02-01 08:00:00 Asia/Shanghai 起，"
+        "至 2026-03-01 20:30:00 Asia/Shanghai 止，最多推迟 90 秒"
+    )
+    every = Interval(seconds=3600, start_at=start, end_at=end, jitter_seconds=60)
+    assert describe(every, "en") == "Every hour, until 2026-03-01 12:30:00 UTC, up to 1 minute later"
 
 
-@given(seconds=st.none() | fields, minute=fields, hour=fields, day=fields | st.just("L"), month=fields, weekday=fields)
+fields = st.sampled_from(["*", "*/2", "1", "1,2", "1-3", "1-3/2", "3", "1/2", "*/3,1"])
+
+
+@given(
+    seconds=st.none() | fields,
+    minute=fields,
+    hour=fields,
+    day=fields | st.sampled_from(["L", "LW", "1,L", "L/2"]),
+    month=fields,
+    weekday=fields,
+)
 def test_every_cron_has_words(seconds: str | None, minute: str, hour: str, day: str, month: str, weekday: str) -> None:
     expression = " ".join(part for part in (seconds, minute, hour, day, month, weekday) if part)
     trigger = Cron(expression=expression)
@@ -69,7 +102,7 @@ def test_every_cron_has_words(seconds: str | None, minute: str, hour: str, day: 
     assert describe(trigger, "zh-CN")
 
 
-@pytest.mark.parametrize("weekday", ["SUN", "0", "7", "5-7", "5L", "mon#1", "*/2", "1-5/2", "1,3-5"])
+@pytest.mark.parametrize("weekday", ["SUN", "0", "7", "5-7", "5L", "mon#1", "*/2", "1-5/2", "1,3-5", "3/2", "5L,1"])
 def test_every_kind_of_weekday_has_words(weekday: str) -> None:
     trigger = Cron(expression=f"0 9 * * {weekday}")
     assert "09:00" in describe(trigger, "zh-CN")
@@ -103,6 +136,45 @@ def test_a_change_of_clocks_is_pointed_out() -> None:
     (warning,) = warnings(Cron(expression="30 2 * * *", timezone="Europe/Berlin"), before, "en")
     assert warning.startswith("On 2026-03-29 the clocks change in Europe/Berlin")
     assert warnings(Cron(expression="30 2 * * *", timezone="UTC"), before, "en") == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "english"),
+    [
+        ("15,45 2 * * *", "2026-03-28", "02:15, 02:45 do not exist on this day"),
+        ("30 2 * * *", "2026-10-24", "02:30 comes twice on this day: the clocks are set back. It runs the first"),
+        ("30 */2 * * *", "2026-10-24", "It runs both times"),
+        ("30 * * * *", "2026-10-24", None),
+        ("30 9 * * *", "2026-10-24", None),
+    ],
+)
+@pytest.mark.parametrize("jitter", [0, 300])
+def test_moments_that_the_clocks_change_are_marked(
+    expression: str, after: str, english: str | None, jitter: int
+) -> None:
+    trigger = Cron(expression=expression, timezone="Europe/Berlin", jitter_seconds=jitter)
+    moments = due_moments(trigger, datetime.fromisoformat(f"{after}T12:00:00Z"), 30)
+    notes = [note for each in told(trigger, moments) if (note := describe_change(each, "en"))]
+    assert len(notes) == (english is not None)
+    assert english is None or english in notes[0]
+    assert len([each for each in told(trigger, moments) if describe_change(each, "zh-CN")]) == len(notes)
+
+
+def test_times_that_nothing_makes_up_for_are_named() -> None:
+    before, after = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC)
+    berlin = "Europe/Berlin"
+    skipped = left_out(Cron(expression="*/20 2 * * *", timezone=berlin), before, after)
+    assert [f"{local:%m-%d %H:%M}" for local in skipped] == ["03-29 02:00", "03-29 02:20", "03-29 02:40"]
+    for expression in ("30 2 * * *", "*/20 * * * *"):
+        assert left_out(Cron(expression=expression, timezone=berlin), before, after) == []
+    (warning,) = warnings(Cron(expression="*/20 2 * * *", timezone=berlin), before, "en")
+    assert "a skipped time does not run" in warning
+
+
+def test_a_jitter_longer_than_the_distance_is_pointed_out() -> None:
+    (warning,) = warnings(Cron(expression="*/5 * * * *", jitter_seconds=600), NOW, "en")
+    assert "each is delayed by less than that time" in warning
+    assert warnings(Cron(expression="*/5 * * * *", jitter_seconds=300), NOW, "zh-CN") == []
 
 
 @pytest.mark.parametrize("trigger", [Cron(expression="30 2 * * *"), interval(5), Date(at=NOW)])
