@@ -8,7 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from kumo.cli import app
 from kumo.errors import KumoError
 from kumo.http import STATUS_OF_CODE
 from kumo.runs.states import TRANSITIONS, RunState
@@ -92,6 +95,14 @@ def test_every_dependency_is_argued_and_no_other() -> None:
         cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
         stubs = {name for name in names if name.startswith("types-")}
         assert set(re.findall(r"`([^`]+)`", " ".join(cells))) == names - stubs
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_every_command_is_listed_and_no_other(page: str) -> None:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    listed = {name for row in rows(ROOT / page) for name in re.findall(r"(?:^|`)kumo (\w+)", row)}
+    assert listed == set(commands.commands)
 
 
 def test_every_decision_is_listed() -> None:
