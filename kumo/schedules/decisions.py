@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,6 +10,8 @@ from enum import StrEnum
 # A moment that is handled later than this was missed: the server was down, or the clock jumped.
 PUNCTUAL = timedelta(seconds=30)
 MOST_CAUGHT_UP = 100
+# As many moments, each a second after the other, can be punctual at once; and one more, to tell a gap by.
+_MOST_PUNCTUAL = 32
 
 
 class Skip(StrEnum):
@@ -17,6 +19,7 @@ class Skip(StrEnum):
 
     OVERLAP = "overlap"  # earlier runs of the task were still going
     MISSED = "missed"  # Kumo was not running, and the task does not catch this moment up
+    BLACKOUT = "blackout"  # it lies in a time in which the task shall not be due
     NO_FILES = "no_files"  # the project has no files to run
 
 
@@ -28,12 +31,21 @@ class CatchUp(StrEnum):
     ALL = "all"  # run each, up to a hundred
 
 
+class Overlap(StrEnum):
+    """What a due moment does while earlier runs of its task are open."""
+
+    SKIP = "skip"  # nothing, once as many are open as may go at once
+    QUEUE = "queue"  # a run that waits for them
+    ALLOW = "allow"  # a run that goes beside them
+    REPLACE = "replace"  # ends them
+
+
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """One due moment and what is to be done with it."""
+    """One due moment and what is to be done with it: run it, or skip it for a reason."""
 
     at: datetime
-    run: bool
+    skip: Skip | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +56,51 @@ class Plan:
     missed_before: int
 
 
-def plan(moments: Sequence[datetime], left_out: int, *, catch_up: CatchUp, window: timedelta, now: datetime) -> Plan:
+def most_looked_at(catch_up: CatchUp, *, has_blackouts: bool) -> int:
+    """How many of the latest moments `plan` has to know, so that every one that is to be run is among them."""
+    return MOST_CAUGHT_UP + 1 if has_blackouts or catch_up is CatchUp.ALL else _MOST_PUNCTUAL
+
+
+def plan(  # noqa: PLR0913 - the moments, and what the task says of them
+    moments: Sequence[datetime],
+    left_out: int,
+    *,
+    catch_up: CatchUp,
+    window: timedelta,
+    now: datetime,
+    blacked_out: Container[datetime] = (),
+) -> Plan:
     """Decide which of the moments that have come are run.
 
-    `moments` are the latest, in order; `left_out` earlier ones were not even listed. A punctual moment always runs.
-    Of the late ones `latest` runs the last and `all` runs each, up to a hundred in all, unless it lies before the
-    window; where a punctual one runs, `latest` needs no late one. What is not run lies before what is.
+    `moments` are the latest, in order; `left_out` earlier ones were not even listed, and where there are such, the
+    first of the moments ends their gap. What lies in a blackout is not run. Any other punctual moment always is. Of
+    the late ones `latest` runs the last and `all` runs each, up to a hundred in all, unless it lies before the window;
+    where a punctual one runs, `latest` needs no late one.
     """
-    late = [moment for moment in moments if now - moment > PUNCTUAL]
-    punctual = [moment for moment in moments if now - moment <= PUNCTUAL]
-    caught_up: set[datetime] = set()
-    in_window = [moment for moment in late if now - moment <= window]
+    gap_end = moments[0] if left_out and moments else None
+    runnable = [moment for moment in moments if moment not in blacked_out and moment != gap_end]
+    late = [moment for moment in runnable if window >= now - moment > PUNCTUAL]
+    to_run = {moment for moment in runnable if now - moment <= PUNCTUAL}
     if catch_up is CatchUp.ALL:
-        room = max(0, MOST_CAUGHT_UP - len(punctual))
-        caught_up = set(in_window[-room:] if room else [])
-    elif catch_up is CatchUp.LATEST and in_window and not punctual:
-        caught_up = {in_window[-1]}
-    due = [Due(at=moment, run=moment in caught_up) for moment in late]
-    due += [Due(at=moment, run=True) for moment in punctual]
+        room = max(0, MOST_CAUGHT_UP - len(to_run))
+        to_run.update(late[-room:] if room else [])
+    elif catch_up is CatchUp.LATEST and not to_run:
+        to_run.update(late[-1:])
+    due = [Due(at=moment, skip=None if moment in to_run else Skip.MISSED) for moment in moments]
+    due = [
+        Due(at=each.at, skip=Skip.BLACKOUT) if each.at in blacked_out and each.at != gap_end else each for each in due
+    ]
     return Plan(due=due, missed_before=left_out)
+
+
+def admit(overlap: Overlap, *, max_parallel: int, open_runs: int, count: int) -> list[bool]:
+    """Which of some moments of one task, handled together and in order, become runs; the others overlap.
+
+    Of several that would replace each other only the last one runs.
+    """
+    if overlap is Overlap.SKIP:
+        room = max(0, max_parallel - open_runs)
+        return [number < room for number in range(count)]
+    if overlap is Overlap.REPLACE:
+        return [number == count - 1 for number in range(count)]
+    return [True] * count

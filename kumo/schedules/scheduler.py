@@ -7,19 +7,24 @@ unique slot keeps it from being handled twice.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, Integer, RowMapping, Table, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
-from kumo.db.changes import announce
+from kumo.db.base import UtcDateTime
 from kumo.db.session import Database
-from kumo.errors import Conflict
-from kumo.runs.service import Cause, count_open, request_run
-from kumo.schedules.decisions import MOST_CAUGHT_UP, CatchUp, Due, Plan, Skip, plan
+from kumo.runs.models import Run
+from kumo.runs.states import OPEN
+from kumo.schedules.decisions import PUNCTUAL, Overlap, Skip, most_looked_at, plan
 from kumo.schedules.models import Slot
+from kumo.schedules.service import RULE_COLUMNS, Moment, Rules, make_slots
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.triggers import due_between, from_settings
 
@@ -27,6 +32,51 @@ log = structlog.get_logger(__name__)
 
 _LONGEST_SLEEP = timedelta(seconds=60)  # the wall clock may be set while we sleep
 _BATCH = 200
+# Somebody holds what is due, for milliseconds.
+_SHORTEST_SLEEP = timedelta(milliseconds=5)
+
+_triggers = cast(Table, TriggerRow.__table__)
+_tasks = cast(Table, Task.__table__)
+_slots = cast(Table, Slot.__table__)
+_runs = cast(Table, Run.__table__)
+_NOW = bindparam("b_now", type_=UtcDateTime)
+_IDS: BindParameter[Any] = bindparam("b_ids", expanding=True)
+
+_WITH_RULES = select(
+    _triggers.c.id, _triggers.c.type, _triggers.c.settings, _triggers.c.next_due_at, *RULE_COLUMNS
+).join(_tasks, _tasks.c.id == _triggers.c.task_id)
+_DUE = (
+    _WITH_RULES.where(_triggers.c.next_due_at <= _NOW)
+    .order_by(_triggers.c.next_due_at, _tasks.c.priority.desc(), _triggers.c.id)
+    .limit(bindparam("b_limit", type_=Integer))
+)
+_STILL = _WITH_RULES.where(_triggers.c.id.in_(_IDS), _triggers.c.next_due_at <= _NOW).with_for_update(of=_triggers)
+_HOLD_TASKS = (
+    select(_tasks.c.id)
+    .where(_tasks.c.id.in_(_IDS))
+    .order_by(_tasks.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_OPEN_RUNS = select(_runs.c.id, _runs.c.task_id).where(_runs.c.task_id.in_(_IDS), _runs.c.state.in_(OPEN))
+_HOLD_RUNS = _OPEN_RUNS.order_by(_runs.c.id).with_for_update(skip_locked=True)
+_HANDLED = select(_slots.c.trigger_id, _slots.c.due_at).where(
+    _slots.c.trigger_id.in_(_IDS),
+    _slots.c.due_at >= bindparam("b_from", type_=UtcDateTime),
+    _slots.c.due_at <= _NOW,
+)
+_MOVE_ON = update(_triggers).where(_triggers.c.id == bindparam("b_id")).values(next_due_at=bindparam("b_next_due_at"))
+_EARLIEST = select(func.min(_triggers.c.next_due_at))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Due:
+    """A trigger that is due, with the moments that have come and the next one: all that takes time to find out."""
+
+    row: RowMapping
+    rules: Rules
+    moments: list[datetime]
+    left_out: int
+    next_due_at: datetime | None
 
 
 class Scheduler:
@@ -46,131 +96,116 @@ class Scheduler:
                 await subscription.wait(await self._seconds_to_sleep())
 
     async def step(self, now: datetime) -> int:
-        """Handle one batch of triggers that are due, the longest due first, and say how many there were."""
+        """Handle one batch of triggers that are due, the longest due first, and say how many there were.
+
+        1. Find what is due, and which moments have come; after a long time without Kumo that is much to compute, so it
+           is done outside the transaction.
+        2. In one transaction, see that nobody has changed these triggers meanwhile, store slots and runs, move on.
+        """
         async with self._database.read() as session:
-            if await session.scalar(select(TriggerRow.id).where(TriggerRow.next_due_at <= now).limit(1)) is None:
-                return 0
+            rows = (await session.execute(_DUE, {"b_now": now, "b_limit": _BATCH})).mappings().all()
+        if not rows:
+            return 0
+        if now - rows[0]["next_due_at"] > PUNCTUAL:
+            found = await asyncio.to_thread(_look_at, rows, now)
+        else:
+            found = _look_at(rows, now)
         async with self._database.write() as session:
-            due = await _due_triggers(session, now)
-            handled = await _handled(session, due, now)
-            for trigger, task in due:
-                await self._handle(session, trigger, task, handled, now)
+            due = await _still_due(session, found, now, is_sqlite=self._database.is_sqlite)
+            if due:
+                await _handle(session, due, now)
         return len(due)
-
-    async def _handle(
-        self, session: AsyncSession, row: TriggerRow, task: Task, handled: set[tuple[int, datetime]], now: datetime
-    ) -> None:
-        """Give every moment of one trigger up to now its slot, and move the trigger on."""
-        trigger = from_settings(row.type, row.settings, seed=row.id)
-        assert row.next_due_at is not None
-        if task.active:
-            # One more than can run, so that a gap that is too long has a moment to be told by.
-            moments, left_out = due_between(trigger, row.next_due_at, now, MOST_CAUGHT_UP + 1)
-            decided = plan(
-                [moment for moment in moments if (row.id, moment) not in handled],
-                left_out,
-                catch_up=CatchUp(task.catch_up),
-                window=timedelta(seconds=task.catch_up_window_seconds),
-                now=now,
-            )
-            await self._fill(session, row, task, decided, now)
-        # A paused task makes no slots: that it is not due is what pausing means.
-        row.next_due_at = trigger.next_after(now)
-
-    async def _fill(self, session: AsyncSession, row: TriggerRow, task: Task, decided: Plan, now: datetime) -> None:
-        for due in decided.due:
-            if due.run:
-                await self._run_or_skip(session, row, task, due, now)
-        missed = [due.at for due in decided.due if not due.run]
-        if missed:
-            first = row.next_due_at if decided.missed_before else missed[0]
-            count = decided.missed_before + len(missed)
-            session.add(_slot(row, missed[-1], now, first_due_at=first, count=count, reason=Skip.MISSED))
-            log.warning("slots were missed", task_id=task.id, trigger_id=row.id, count=count)
-
-    async def _run_or_skip(self, session: AsyncSession, row: TriggerRow, task: Task, due: Due, now: datetime) -> None:
-        if task.overlap == "skip" and await count_open(session, task.id) >= task.max_parallel:
-            session.add(_slot(row, due.at, now, reason=Skip.OVERLAP))
-            announce(session, "task", task.id)
-            return
-        try:
-            run = await request_run(session, task.id, Cause(type="slot", trigger_id=row.id, due_at=due.at), now)
-        except Conflict:
-            session.add(_slot(row, due.at, now, reason=Skip.NO_FILES))
-            return
-        session.add(_slot(row, due.at, now, run_id=run.id))
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.read() as session:
-            next_due_at = await session.scalar(select(func.min(TriggerRow.next_due_at)))
+            next_due_at = await session.scalar(_EARLIEST)
         if next_due_at is None:
             return _LONGEST_SLEEP.total_seconds()
         left: timedelta = next_due_at - self._clock()
-        return min(max(left, timedelta(0)), _LONGEST_SLEEP).total_seconds()
+        return min(max(left, _SHORTEST_SLEEP), _LONGEST_SLEEP).total_seconds()
 
 
-async def _due_triggers(session: AsyncSession, now: datetime) -> list[tuple[TriggerRow, Task]]:
-    """One batch of triggers that are due, with their tasks, the longest due first.
+def _look_at(rows: Sequence[RowMapping], now: datetime) -> list[_Due]:
+    found = []
+    for row in rows:
+        trigger = from_settings(row["type"], row["settings"], seed=row["id"])
+        rules = Rules.of(row)
+        moments: list[datetime] = []
+        left_out = 0
+        # A paused task makes no slots: that it is not due is what pausing means.
+        if rules.active:
+            most = most_looked_at(rules.catch_up, has_blackouts=bool(rules.blackouts))
+            moments, left_out = due_between(trigger, row["next_due_at"], now, most)
+        next_due_at = trigger.next_after(now)
+        found.append(_Due(row=row, rules=rules, moments=moments, left_out=left_out, next_due_at=next_due_at))
+    return found
 
-    On PostgreSQL tasks are locked before triggers, and in the order of their ids: whoever changes a task does likewise,
-    and would else wait for us while we wait for them.
+
+async def _still_due(session: AsyncSession, found: Sequence[_Due], now: datetime, *, is_sqlite: bool) -> list[_Due]:
+    """Those of the triggers that are as they were found, held until the transaction ends.
+
+    On PostgreSQL whatever somebody else holds just now is left for the next step, so that the scheduler never waits
+    while it holds something: whoever changes a task, or ends a run, may hold one and wait for the other.
     """
-    found = await session.execute(
-        select(TriggerRow.id, TriggerRow.task_id)
-        .join(Task, Task.id == TriggerRow.task_id)
-        .where(TriggerRow.next_due_at <= now)
-        .order_by(TriggerRow.next_due_at, Task.priority.desc(), TriggerRow.id)
-        .limit(_BATCH)
+    if not is_sqlite:
+        held = await _hold_tasks(session, {each.rules.task_id: each.rules for each in found})
+        found = [each for each in found if each.rules.task_id in held]
+    rows = (await session.execute(_STILL, {"b_ids": [each.row["id"] for each in found], "b_now": now})).mappings()
+    present = {row["id"]: row for row in rows}
+    return [each for each in found if present.get(each.row["id"]) == each.row]
+
+
+async def _hold_tasks(session: AsyncSession, rules: dict[int, Rules]) -> Collection[int]:
+    """Lock tasks, and the open runs that they may replace, as far as nobody else has."""
+    held = set((await session.scalars(_HOLD_TASKS, {"b_ids": list(rules)})).all())
+    if replacing := [task_id for task_id in held if rules[task_id].overlap is Overlap.REPLACE]:
+        open_runs = (await session.execute(_OPEN_RUNS, {"b_ids": replacing})).all()
+        free = set((await session.scalars(_HOLD_RUNS, {"b_ids": replacing})).all())
+        held -= {task_id for run_id, task_id in open_runs if run_id not in free}
+    return held
+
+
+async def _handle(session: AsyncSession, due: Sequence[_Due], now: datetime) -> None:
+    """Give every moment up to now its slot, and move the triggers on."""
+    handled = await _handled(session, due, now)
+    moments = [moment for each in due for moment in _decide(each, handled, now)]
+    # A run that is queued first goes first: the longest due, and then the higher priority.
+    moments.sort(key=lambda moment: (moment.at, -moment.rules.priority, moment.trigger_id))
+    await make_slots(session, moments, now)
+    await session.execute(_MOVE_ON, [{"b_id": each.row["id"], "b_next_due_at": each.next_due_at} for each in due])
+
+
+def _decide(due: _Due, handled: Collection[tuple[int, datetime]], now: datetime) -> list[Moment]:
+    trigger_id, rules = due.row["id"], due.rules
+    moments = [moment for moment in due.moments if (trigger_id, moment) not in handled]
+    decided = plan(
+        moments,
+        due.left_out,
+        catch_up=rules.catch_up,
+        window=timedelta(seconds=rules.window_seconds),
+        now=now,
+        blacked_out=rules.black_out(moments),
     )
-    task_of = dict(found.all())
-    tasks = await session.scalars(
-        select(Task).where(Task.id.in_(set(task_of.values()))).order_by(Task.id).with_for_update(key_share=True)
-    )
-    task_by_id = {task.id: task for task in tasks}
-    triggers = await session.scalars(
-        select(TriggerRow).where(TriggerRow.id.in_(task_of), TriggerRow.next_due_at <= now).with_for_update()
-    )
-    trigger_by_id = {trigger.id: trigger for trigger in triggers}
-    return [
-        (trigger_by_id[trigger_id], task_by_id[task_id])
-        for trigger_id, task_id in task_of.items()
-        if trigger_id in trigger_by_id
+    found = [
+        Moment(rules=rules, trigger_id=trigger_id, at=each.at, skip=each.skip)
+        for each in decided.due
+        if each.skip is not Skip.MISSED
     ]
-
-
-async def _handled(
-    session: AsyncSession, due: list[tuple[TriggerRow, Task]], now: datetime
-) -> set[tuple[int, datetime]]:
-    """Moments that have their slot already: the clock was set back, and the trigger changed or resumed after that."""
-    if not due:
-        return set()
-    earliest = min(trigger.next_due_at for trigger, _ in due if trigger.next_due_at is not None)
-    rows = await session.execute(
-        select(Slot.trigger_id, Slot.due_at).where(
-            Slot.trigger_id.in_([trigger.id for trigger, _ in due]), Slot.due_at >= earliest, Slot.due_at <= now
+    if missed := [each.at for each in decided.due if each.skip is Skip.MISSED]:
+        first_at = due.row["next_due_at"] if decided.missed_before else missed[0]
+        count = decided.missed_before + len(missed)
+        found.append(
+            Moment(rules=rules, trigger_id=trigger_id, at=missed[-1], skip=Skip.MISSED, first_at=first_at, count=count)
         )
-    )
-    return {(trigger_id, due_at) for trigger_id, due_at in rows}
+        log.warning("slots were missed", task_id=rules.task_id, trigger_id=trigger_id, count=count)
+    return found
 
 
-def _slot(  # noqa: PLR0913 - the ledger's columns
-    row: TriggerRow,
-    due_at: datetime,
-    now: datetime,
-    *,
-    first_due_at: datetime | None = None,
-    count: int = 1,
-    reason: Skip | None = None,
-    run_id: int | None = None,
-) -> Slot:
-    return Slot(
-        task_id=row.task_id,
-        trigger_id=row.id,
-        due_at=due_at,
-        first_due_at=first_due_at or due_at,
-        count=count,
-        outcome="run" if run_id is not None else "skipped",
-        reason=reason,
-        run_id=run_id,
-        created_at=now,
-    )
+async def _handled(session: AsyncSession, due: Sequence[_Due], now: datetime) -> set[tuple[int, datetime]]:
+    """Moments that have their slot already: the clock was set back, and the trigger changed or resumed after that."""
+    values: dict[str, Any] = {
+        "b_ids": [each.row["id"] for each in due],
+        "b_from": min(each.row["next_due_at"] for each in due),
+        "b_now": now,
+    }
+    return set((await session.execute(_HANDLED, values)).all())

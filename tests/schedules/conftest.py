@@ -81,6 +81,10 @@ class Schedule:
         async with self.database.read() as session:
             return list(await session.scalars(select(Run).order_by(Run.id)))
 
+    async def set_state(self, run_id: int, state: str) -> None:
+        async with self.database.write() as session:
+            (await session.get_one(Run, run_id)).state = state
+
     async def end_runs(self) -> None:
         async with self.database.write() as session:
             for run in await session.scalars(select(Run)):

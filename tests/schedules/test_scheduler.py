@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from kumo.runs.models import Run
+from kumo.runs.service import Cause, request_run
 from kumo.schedules.scheduler import Scheduler
 from kumo.tasks import service as tasks
+from kumo.tasks.policies import Blackout
 from kumo.tasks.service import TriggerWish
 from kumo.tasks.triggers import Cron, Date, Interval, from_settings
 from tests.schedules.conftest import Schedule
@@ -139,6 +144,84 @@ async def test_queue_and_allow_make_each_run(schedule: Schedule, overlap: str, m
     assert [run.max_parallel for run in await schedule.runs()] == [max_parallel] * 3
 
 
+async def test_replace_ends_the_open_runs_and_queues_its_own(schedule: Schedule) -> None:
+    task = await schedule.add_task(HOURLY, overlap="replace", max_parallel=2)
+    await schedule.pass_time(hours=1)
+    await schedule.set_state((await schedule.runs())[0].id, "running")
+    async with schedule.database.write() as session:
+        waiting = await request_run(session, task.id, Cause(type="manual", actor="ada"), schedule.clock())
+    await schedule.pass_time(hours=1)
+    going, queued, new = await schedule.runs()
+    assert (going.state, going.stop_requested_at) == ("running", schedule.clock())
+    assert (queued.id, queued.state, queued.ended_at) == (waiting.id, "stopped", schedule.clock())
+    assert queued.reason == "Replaced: its task was due again before it began."
+    assert (new.state, new.cause_type, new.max_parallel) == ("queued", "slot", 2)
+    assert [outcome for _, outcome, _, _ in await schedule.told()] == ["run", "run"]
+    async with schedule.database.read() as session:
+        seen = await tasks.get(session, task.id)
+    assert (seen.last_run_id, seen.last_run_state) == (new.id, "queued")
+
+
+async def test_of_moments_that_come_together_only_the_last_one_replaces(schedule: Schedule) -> None:
+    await schedule.add_task(HOURLY, Cron(expression="0 */2 * * *"), overlap="replace")
+    await schedule.pass_time(hours=2)
+    told = await schedule.told()
+    assert [(due_at, reason) for due_at, _, reason, _ in told] == [
+        (after_noon(hours=1), "missed"),
+        (after_noon(hours=2), "overlap"),
+        (after_noon(hours=2), None),
+    ]
+    assert [run.state for run in await schedule.runs()] == ["queued"]
+
+
+async def test_a_task_that_somebody_holds_is_left_for_the_next_step(schedule: Schedule) -> None:
+    if schedule.database.is_sqlite:
+        return  # one writer: nobody holds anything while the scheduler writes
+    held = await schedule.add_task(HOURLY, name="held")
+    await schedule.add_task(HOURLY, name="free")
+    replacing = await schedule.add_task(HOURLY, name="replacing", overlap="replace")
+    async with schedule.database.write() as session:
+        run = await request_run(session, replacing.id, Cause(type="manual", actor="ada"), schedule.clock())
+    now = schedule.clock.advance(hours=1)
+    async with schedule.database.write() as other:
+        await tasks.get(other, held.id, for_update=True)
+        await other.execute(select(Run).where(Run.id == run.id).with_for_update())
+        async with asyncio.timeout(10):
+            assert await schedule.scheduler.step(now) == 1
+    assert await schedule.scheduler.step(now) == 2
+    assert [slot.outcome for slot in await schedule.slots()] == ["run"] * 3
+
+
+# --- blackouts -------------------------------------------------------------------------------------------------------
+
+LUNCH = Blackout(start="13:00", end="15:00")
+
+
+async def test_a_moment_in_a_blackout_is_skipped(schedule: Schedule) -> None:
+    await schedule.add_task(HOURLY, blackouts=(LUNCH,))
+    for _ in range(4):
+        await schedule.pass_time(hours=1)
+        await schedule.end_runs()
+    assert await schedule.told() == [
+        (after_noon(hours=1), "skipped", "blackout", 1),
+        (after_noon(hours=2), "skipped", "blackout", 1),
+        (after_noon(hours=3), "run", None, 1),
+        (after_noon(hours=4), "run", None, 1),
+    ]
+
+
+async def test_what_is_caught_up_lies_outside_of_blackouts(schedule: Schedule) -> None:
+    await schedule.add_task(HOURLY, blackouts=(LUNCH,), catch_up="latest", catch_up_window_seconds=86400)
+    await schedule.pass_time(days=1, hours=2, minutes=30)
+    told = await schedule.told()
+    assert told[-2:] == [
+        (after_noon(days=1, hours=1), "skipped", "blackout", 1),
+        (after_noon(days=1, hours=2), "skipped", "blackout", 1),
+    ]
+    assert (after_noon(days=1), "run", None, 1) in told
+    assert sum(count for *_, count in told) == 26
+
+
 # --- after a time without Kumo ---------------------------------------------------------------------------------------
 
 
@@ -175,6 +258,17 @@ async def test_all_runs_each_in_its_window(schedule: Schedule) -> None:
         (after_noon(hours=4), "run", None, 1),
         (after_noon(hours=5), "run", None, 1),
     ]
+
+
+async def test_a_month_of_seconds_is_told_at_once(schedule: Schedule) -> None:
+    await schedule.add_task(Cron(expression="* * * * * *"), catch_up="latest")
+    began = time.process_time()
+    await schedule.pass_time(days=30)
+    assert time.process_time() - began < 1
+    slots = await schedule.slots()
+    assert sum(slot.count for slot in slots) == 30 * 86400
+    assert slots[0].reason == "missed"
+    assert slots[0].first_due_at == after_noon(seconds=1)
 
 
 @pytest.mark.parametrize("trigger", [EVERY_MINUTE, Cron(expression="* * * * *")])
