@@ -51,6 +51,9 @@ from kumo.system import api as system_api
 from kumo.system import dashboard
 from kumo.tasks import api as tasks_api
 from kumo.tasks import pools_api
+from kumo.variables import api as variables_api
+from kumo.variables import orphans
+from kumo.variables.resolution import Resolver
 from kumo.web_ui import serve_web_ui
 from kumo.workers.dispatch import LocalDispatcher
 
@@ -68,6 +71,7 @@ ROUTERS = (
     tasks_api.router,
     tasks_api.deletion_router,
     pools_api.router,
+    variables_api.router,
     run_log_api.router,
     schedules_api.router,
     dashboard.router,
@@ -146,12 +150,13 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
 
 def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
     remove_leftovers(settings, SnapshotStore(settings.home))
-    preparation = Preparation(settings, app.state.interpreters)
+    preparation = Preparation(settings, app.state.interpreters, Resolver(database, app.state.vault))
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now).forever)
     loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)
     loops.start("access", app.state.authenticator.forever)
+    loops.start("variables", lambda: orphans.forever(database))
 
 
 async def _bring_example(database: Database, settings: Settings) -> None:

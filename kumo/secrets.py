@@ -95,6 +95,10 @@ class Vault:
                 ) from None
             raise Undecryptable("This value is damaged in the database. Enter it anew.") from None
 
+    def has_key_of(self, kept: bytes) -> bool:
+        """Whether the key of an encrypted value is there; its first bytes suffice."""
+        return kept[:_FINGERPRINT_LENGTH].decode("ascii", "replace") in self._keys
+
     def _cipher(self, name: str) -> Fernet:
         # Loaded with the first secret: an installation that keeps none saves ten megabytes and a slower start.
         from cryptography.fernet import Fernet  # noqa: PLC0415

@@ -23,7 +23,9 @@ _BACKLOG = 1000
 class Change:
     """One row of interest is new, different or gone."""
 
-    kind: str  # "run", "task", "build", "project", "environment"; for loops alone: "queue", "stop", "schedule"
+    # Told to browsers: "run", "task", "build", "project", "environment", "variable". For Kumo's own parts alone:
+    # "queue", "stop", "schedule", "variables".
+    kind: str
     id: int
 
 
@@ -53,9 +55,13 @@ class Subscription:
                 await self._woken.wait()
         except TimeoutError:
             return []
-        self._woken.clear()
+        return self.take()
+
+    def take(self) -> list[Change]:
+        """The changes since the last call, without waiting for any."""
         changes = list(self._pending)
         self._pending.clear()
+        self._woken.clear()
         return changes
 
     def has_word_of(self, kind: str, row_id: int) -> bool:
@@ -82,11 +88,16 @@ class Changes:
             for change in changes:
                 subscription.offer(change)
 
+    def listen(self, *kinds: str) -> Subscription:
+        """Listen for as long as the process lives, to some kinds, or to all without any."""
+        subscription = Subscription(frozenset(kinds))
+        self._subscriptions.add(subscription)
+        return subscription
+
     @contextmanager
     def subscribe(self, *kinds: str) -> Iterator[Subscription]:
         """Listen to some kinds, or to all without any."""
-        subscription = Subscription(frozenset(kinds))
-        self._subscriptions.add(subscription)
+        subscription = self.listen(*kinds)
         try:
             yield subscription
         finally:

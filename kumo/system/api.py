@@ -139,7 +139,7 @@ async def events(_actor: Annotated[Actor, require(Permission.READ)], database: D
 
 
 async def _events(database: Database) -> AsyncIterator[bytes]:
-    with database.changes.subscribe("run", "task", "build", "project", "environment") as subscription:
+    with database.changes.subscribe("run", "task", "build", "project", "environment", "variable") as subscription:
         yield b"retry: 1000\nevent: reset\ndata: {}\n\n"
         while True:
             changes = await subscription.wait(_KEEP_ALIVE_SECONDS)

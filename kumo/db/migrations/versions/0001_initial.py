@@ -260,6 +260,77 @@ def upgrade() -> None:
             postgresql_where=sa.text("deleted_at IS NULL"),
         )
 
+    variable_generation = op.create_table(
+        "variable_generation",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variable_generation")),
+    )
+    op.bulk_insert(variable_generation, [{"id": 1, "generation": 0}])
+    op.create_table(
+        "variables",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("scope", sa.String(length=10), nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("current_version_id", sa.BigInteger(), nullable=True),
+        sa.Column("environment_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("files_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_variables_project_id_projects")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_variables_task_id_tasks")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variables")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("variables", schema=None) as batch_op:
+        batch_op.create_index("ix_variables_name", ["name", "id"], unique=False)
+        batch_op.create_index(
+            "uq_variables_global",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("scope = 'global'"),
+            postgresql_where=sa.text("scope = 'global'"),
+        )
+        batch_op.create_index(
+            "uq_variables_project",
+            ["project_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("scope = 'project'"),
+            postgresql_where=sa.text("scope = 'project'"),
+        )
+        batch_op.create_index(
+            "uq_variables_task",
+            ["task_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("scope = 'task'"),
+            postgresql_where=sa.text("scope = 'task'"),
+        )
+
+    op.create_table(
+        "variable_versions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("variable_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("is_secret", sa.Boolean(), nullable=False),
+        sa.Column("as_file", sa.Boolean(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["variable_id"],
+            ["variables.id"],
+            name=op.f("fk_variable_versions_variable_id_variables"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variable_versions")),
+        sa.UniqueConstraint("variable_id", "number", name=op.f("uq_variable_versions_variable_id_number")),
+        sqlite_autoincrement=True,
+    )
     op.create_table(
         "daily_tallies",
         sa.Column("day", sa.Date(), nullable=False),
