@@ -185,12 +185,16 @@ def _put_together(vault: Vault, named: Iterable[tuple[str, Any]]) -> Resolved:
         if row.is_secret and value:
             resolved.secrets.append(value)
     # Each was within the limits when it was set, but a task may have moved to another project since.
-    if environment_bytes > LARGEST_ENVIRONMENT_BYTES or files_bytes > LARGEST_FILES_BYTES:
-        raise TooLarge(
-            f"Its variables take {kib(environment_bytes)} of the environment and {kib(files_bytes)} as files; the most "
-            f"is {kib(LARGEST_ENVIRONMENT_BYTES)} and {kib(LARGEST_FILES_BYTES)}. Give it fewer or shorter ones."
-        )
+    _refuse_more_than(LARGEST_ENVIRONMENT_BYTES, environment_bytes, "of its environment")
+    _refuse_more_than(LARGEST_FILES_BYTES, files_bytes, "as files")
     return resolved
+
+
+def _refuse_more_than(most: int, size_bytes: int, what: str) -> None:
+    if size_bytes > most:
+        raise TooLarge(
+            f"Its variables take {kib(size_bytes)} {what}; the most is {kib(most)}. Give it fewer or shorter ones."
+        )
 
 
 def read_value(vault: Vault, name: str, kept: bytes) -> str:
