@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,12 +24,14 @@ from kumo.errors import KumoError
 from kumo.projects.models import Snapshot
 from kumo.projects.service import output_directory
 from kumo.projects.snapshots import SnapshotStore
-from kumo.runner.contract import AttemptSpec, attempt_directory
+from kumo.runner.contract import VARIABLES, AttemptSpec, attempt_directory
 from kumo.runs.crawling import with_rate_limit
 from kumo.runs.models import Run
 from kumo.settings import Settings
 from kumo.tasks.command import split_command
 from kumo.tasks.policies import Limits, RateLimit
+from kumo.variables.resolution import NOTHING, Resolved, Resolver
+from kumo.variables.rules import DIRECTORY_VARIABLE
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
 _CACHED_DECLARATIONS = 1000
@@ -43,7 +45,7 @@ class Ready:
 
     build_id: int | None
     interpreter: Path
-    variable_versions: dict[str, int] = field(default_factory=dict)
+    variables: Resolved = NOTHING
 
     @property
     def bin_directory(self) -> Path:
@@ -76,8 +78,9 @@ class _Known:
 class Preparation:
     """Finds what runs need, and remembers what cannot change."""
 
-    def __init__(self, settings: Settings, interpreters: Interpreters) -> None:
+    def __init__(self, settings: Settings, interpreters: Interpreters, variables: Resolver) -> None:
         self._settings = settings
+        self._variables = variables
         self._interpreters = interpreters
         self._store = SnapshotStore(settings.home)
         self._known: dict[tuple[int, str], _Known] = {}
@@ -87,9 +90,9 @@ class Preparation:
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             "PYTHONUNBUFFERED": "1",
             "PYTHONIOENCODING": "utf-8",
-            # Offers `kumo.throttle`. It is no regular package, so one named kumo in the environment goes before it.
-            "PYTHONPATH": str(lay_out_support(settings.home)),
         }
+        # Offers `kumo.throttle`. It is no regular package, so one named kumo in the environment goes before it.
+        self._support = str(lay_out_support(settings.home))
 
     def knows(self, run: Run) -> bool:
         """Whether the run has been learnt about."""
@@ -120,7 +123,14 @@ class Preparation:
         """Find the build of a run that was learnt about, ordering it where there is none yet."""
         if run.exact_of is not None:
             return await self._repeated(session, run)
-        return await self._find(session, run, now)
+        found = await self._find(session, run, now)
+        if not isinstance(found, Ready):
+            return found
+        try:
+            given = await self._variables.resolve(session, project_id=run.project_id, task_id=run.task_id)
+        except KumoError as error:
+            return Impossible(reason=f"Its variables cannot be given to it: {error.message}")
+        return replace(found, variables=given)
 
     async def _find(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         if run.environment_id is not None:
@@ -141,16 +151,20 @@ class Preparation:
 
     async def as_before(self, session: AsyncSession, run: Run) -> Ready:
         """What a run that is starting was given when it was claimed."""
+        variables = await self._variables.resolve_exact(session, run.variable_versions or {})
         if run.build_id is None:
             assert run.interpreter is not None, "noted when it was claimed"
-            return Ready(build_id=None, interpreter=Path(run.interpreter))
+            return Ready(build_id=None, interpreter=Path(run.interpreter), variables=variables)
         build = await session.get(Build, run.build_id)
         assert build is not None, "a run's build outlives the run"
-        return self._in_build(build)
+        return replace(self._in_build(build), variables=variables)
 
     async def _repeated(self, session: AsyncSession, run: Run) -> Ready | Impossible:
         """What the run had that this one repeats, as far as it still exists."""
-        ready = await self.as_before(session, run)
+        try:
+            ready = await self.as_before(session, run)
+        except KumoError as error:
+            return Impossible(reason=error.message)
         if not ready.interpreter.exists():
             what = "interpreter" if run.build_id is None else "build"
             return Impossible(reason=f"The {what} of run {run.exact_of} is gone: {ready.interpreter}.")
@@ -160,16 +174,18 @@ class Preparation:
         """What the runner of the run's present attempt is asked to do; checks out the files where they are not yet."""
         tree_hash = self._known[_key(run)].tree_hash
         tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
+        directory = attempt_directory(self._settings.home, run.id, run.attempt)
         return AttemptSpec(
             run_id=run.id,
             attempt=run.attempt,
-            directory=str(attempt_directory(self._settings.home, run.id, run.attempt)),
+            directory=str(directory),
             arguments=with_rate_limit(split_command(run.command, shell=run.shell), RateLimit.from_json(run.rate_limit)),
             working_directory=str(tree),
-            environment=self._environment(run, ready, project_name),
+            environment=self._environment(run, ready, project_name) | _files(ready.variables, directory),
             timeout_seconds=run.timeout_seconds,
             stop_grace_seconds=run.stop_grace_seconds,
             **Limits.from_json(run.limits).to_json(),
+            variable_files=ready.variables.files,
         )
 
     async def _default(self) -> Ready:
@@ -195,15 +211,17 @@ class Preparation:
     def _environment(self, run: Run, ready: Ready, project_name: str) -> dict[str, str]:
         """The script's whole environment: nothing of the server's own but what every program needs."""
         outputs = str(output_directory(self._settings, run.project_id))
-        return self._passed_on | {
+        given = ready.variables.environment
+        base = self._passed_on | _limits(run) | given
+        return base | {
             "PATH": f"{ready.bin_directory}:{self._passed_on['PATH']}",
+            "PYTHONPATH": os.pathsep.join(path for path in (given.get("PYTHONPATH"), self._support) if path),
             "KUMO_RUN_ID": str(run.id),
             "KUMO_TASK_ID": str(run.task_id),
             "KUMO_ATTEMPT": str(run.attempt),
             "KUMO_DUE_AT": "" if run.due_at is None else run.due_at.isoformat().replace("+00:00", "Z"),
             "KUMO_PROJECT": project_name,
             **_wishes(run),
-            **_limits(run),
             "OUTPUT_DIR": outputs,
             "DATA_DIR": outputs,
             "BASE_DATA_DIR": outputs,
@@ -221,6 +239,14 @@ def lay_out_support(home: Path) -> Path:
         unfinished.write_bytes(wanted)
         unfinished.replace(target)
     return directory
+
+
+def _files(variables: Resolved, directory: Path) -> dict[str, str]:
+    """Where the script finds the variables that it gets as files."""
+    if not variables.files:
+        return {}
+    place = directory / VARIABLES
+    return {DIRECTORY_VARIABLE: str(place)} | {f"{name}_FILE": str(place / name) for name in variables.files}
 
 
 def _wishes(run: Run) -> dict[str, str]:

@@ -102,7 +102,7 @@ class _Launch:
             run=self.run,
             build_id=ready.build_id,
             interpreter=str(ready.interpreter),
-            variable_versions=ready.variable_versions,
+            variable_versions=ready.variables.versions,
         )
 
 

@@ -24,10 +24,12 @@ from kumo.runs.preparation import Preparation
 from kumo.runs.service import Cause
 from kumo.runs.states import RunState
 from kumo.runs.supervisor import Supervisor
+from kumo.secrets import Vault, open_vault
 from kumo.settings import Settings
 from kumo.tasks import service as tasks
 from kumo.tasks.models import Task
 from kumo.tasks.service import TaskDefinition
+from kumo.variables.resolution import Resolver
 from kumo.workers.dispatch import LocalDispatcher
 
 _PATIENCE_SECONDS = 60
@@ -72,17 +74,20 @@ class ForgetfulDispatcher(LocalDispatcher):
 class House:
     """A server's worth of parts around runs, without HTTP."""
 
-    def __init__(self, database: Database, settings: Settings, listed: list[dict[str, Any]], project_id: int) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, listed: list[dict[str, Any]], project_id: int, vault: Vault
+    ) -> None:
         self.database = database
         self.settings = settings
         self.project_id = project_id
         self.interpreters = Interpreters(Uv(settings))
         self.interpreters._found, self.interpreters._found_at = describe(listed), monotonic()
+        self.vault = vault
         self.dispatcher = ForgetfulDispatcher()
         self.supervisor = self.new_supervisor()
 
     def new_supervisor(self) -> Supervisor:
-        preparation = Preparation(self.settings, self.interpreters)
+        preparation = Preparation(self.settings, self.interpreters, Resolver(self.database, self.vault))
         return Supervisor(self.database, self.settings, self.dispatcher, preparation, utc_now)
 
     async def restart(self) -> None:
@@ -170,7 +175,13 @@ async def house(
     store = SnapshotStore(stored_settings.home)
     shop = Workshop(database=database, store=store, settings=stored_settings, clock=utc_now, user_id=None)
     project, _snapshot = await create_from_directory(shop, name="scripts", directory=source)
-    made = House(database, stored_settings, listed_interpreters, project.id)
+    made = House(
+        database,
+        stored_settings,
+        listed_interpreters,
+        project.id,
+        await open_vault(database, stored_settings, utc_now()),
+    )
     yield made
     made.dispatcher.loses_launches = made.dispatcher.loses_words = False
     await _end_all(made)
