@@ -7,6 +7,7 @@ import { forgetSession, isSetupNeeded, loadMe } from './features/access'
 import { routes as accessRoutes } from './features/access/routes'
 import { routes as dashboardRoutes } from './features/dashboard/routes'
 import { routes as environmentRoutes } from './features/environments/routes'
+import { routes as poolRoutes } from './features/pools/routes'
 import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
 import { routes as taskRoutes } from './features/tasks/routes'
@@ -30,6 +31,7 @@ export const router = createRouter({
     ...environmentRoutes,
     ...taskRoutes,
     ...runRoutes,
+    ...poolRoutes,
     {
       path: '/:path(.*)*',
       name: 'not-found',

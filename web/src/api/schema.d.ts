@@ -416,6 +416,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logs/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the logs of many runs
+         * @description Runs in whose logs a line fits, the newest first, each with its first five such lines.
+         *
+         *     It takes two seconds at most: go on at `next_cursor` as long as there is one, also after an answer without items.
+         */
+        get: operations["search_logs_api_v1_logs_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List pools
+         * @description Pools by name.
+         */
+        get: operations["list_pools_api_v1_pools_get"];
+        put?: never;
+        /**
+         * Create a pool
+         * @description Create a pool, in which tasks can then be put by its name.
+         */
+        post: operations["create_pool_api_v1_pools_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pools/{pool_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a pool
+         * @description Delete a pool that no task is in.
+         */
+        delete: operations["delete_pool_api_v1_pools__pool_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a pool
+         * @description Rename or resize a pool; runs that go on go on.
+         */
+        patch: operations["change_pool_api_v1_pools__pool_id__patch"];
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -661,6 +731,30 @@ export interface paths {
         get: operations["get_run_api_v1_runs__run_id__get"];
         put?: never;
         post?: never;
+        /**
+         * Delete a run
+         * @description Delete a run that is over, with its attempts and their logs. What the script wrote for its project stays.
+         */
+        delete: operations["delete_run_api_v1_runs__run_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare two runs
+         * @description What the run had, and what came of it, that the other had not.
+         */
+        get: operations["compare_runs_api_v1_runs__run_id__compare_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -676,7 +770,10 @@ export interface paths {
         };
         /**
          * Read a part of a log
-         * @description Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far.
+         * @description Bytes of the log.
+         *
+         *     `X-Log-Offset` says where they lie, `X-Log-Line` the number of the line that the first one belongs to, `X-Log-Size`
+         *     how many bytes there are so far, and `X-Log-Final` whether more can come.
          */
         get: operations["read_log_api_v1_runs__run_id__log_get"];
         put?: never;
@@ -696,7 +793,7 @@ export interface paths {
         };
         /**
          * Download a log
-         * @description The whole log as a file.
+         * @description The whole log as a file, named after run and attempt.
          */
         get: operations["download_log_api_v1_runs__run_id__log_download_get"];
         put?: never;
@@ -716,7 +813,11 @@ export interface paths {
         };
         /**
          * Search a log
-         * @description Lines that contain the words, letter case aside. A large log is searched in parts: go on at `next_offset`.
+         * @description Lines that contain the words, or that fit the expression; letter case aside unless `case` is set.
+         *
+         *     It takes two seconds at most: where these are not enough, or more than `limit` lines fit, go on at `next_cursor`.
+         *     An answer without items is not the end while there is a `next_cursor`. An expression is looked for in each line by
+         *     itself, and in its first 10,000 characters.
          */
         get: operations["search_log_api_v1_runs__run_id__log_search_get"];
         put?: never;
@@ -737,8 +838,32 @@ export interface paths {
         /**
          * Follow a log
          * @description Server-sent events: each `log` holds a piece of text, and its id is the offset after it.
+         *
+         *     `end` comes when the attempt has ended, and says how; a run that is tried again goes on in the next attempt's log.
          */
         get: operations["stream_log_api_v1_runs__run_id__log_stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/log/times": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show when a log's lines were written
+         * @description Entries of the log's index that cover a range of bytes, at most 2,000: of a long range only some, evenly spread.
+         *
+         *     A line's time is that of the last entry at or before it.
+         */
+        get: operations["log_times_api_v1_runs__run_id__log_times_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -758,9 +883,29 @@ export interface paths {
         put?: never;
         /**
          * Run again
-         * @description Queue the run's task once more, as the task is now.
+         * @description Queue the run's task once more: as the task is now, or exactly as the run was.
          */
         post: operations["rerun_api_v1_runs__run_id__rerun_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what an attempt used over time
+         * @description CPU, memory and processes over time, also while it runs; empty for an attempt that took less than a second.
+         */
+        get: operations["list_samples_api_v1_runs__run_id__samples_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1067,6 +1212,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List variables
+         * @description Variables by name; the values of secrets are not among what is told.
+         */
+        get: operations["list_variables_api_v1_variables_get"];
+        put?: never;
+        /**
+         * Set a new variable
+         * @description Give all runs, or those of one project or task, a value under this name, from their next start on.
+         */
+        post: operations["create_variable_api_v1_variables_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/variables/effective": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show which variables a task's runs are given
+         * @description Of each name the variable that wins: the task's over the project's over that for all.
+         */
+        get: operations["effective_variables_api_v1_variables_effective_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/variables/{variable_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a variable
+         * @description One variable, with its whole value if it is not secret.
+         */
+        get: operations["show_variable_api_v1_variables__variable_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a variable
+         * @description Delete a variable with all values that it has had; runs that were given one cannot be repeated exactly then.
+         */
+        delete: operations["delete_variable_api_v1_variables__variable_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a variable
+         * @description Change the fields that are given. Runs that go on keep what they were given.
+         */
+        patch: operations["change_variable_api_v1_variables__variable_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/variables/{variable_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the values that a variable has had
+         * @description Give a page of values, the newest first: who has set which, and when; what they were, if it is no secret.
+         */
+        get: operations["list_versions_api_v1_variables__variable_id__versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/version": {
         parameters: {
             query?: never;
@@ -1102,20 +1339,53 @@ export interface components {
             ended_at: string | null;
             /** Exit Code */
             exit_code: number | null;
+            /** Limits By */
+            limits_by: string | null;
             /** Log Bytes */
             log_bytes: number | null;
+            /** Log Dropped Bytes */
+            log_dropped_bytes: number | null;
             /** Number */
             number: number;
             /** Peak Cpu Percent */
             peak_cpu_percent: number | null;
             /** Peak Memory Bytes */
             peak_memory_bytes: number | null;
+            /** Reason */
+            reason: string | null;
             /** Started At */
             started_at: string | null;
             /** State */
             state: string;
             /** Worker */
             worker: string;
+        };
+        /**
+         * BlackoutFields
+         * @description A part of the day in which slots are skipped, in local time.
+         */
+        BlackoutFields: {
+            /**
+             * Days
+             * @description The days on which it starts; null: every day.
+             */
+            days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+            /**
+             * End
+             * @description HH:MM; at or before the start: on the next day.
+             */
+            end: string;
+            /**
+             * Start
+             * @description HH:MM
+             */
+            start: string;
+            /**
+             * Timezone
+             * @description An IANA name.
+             * @default UTC
+             */
+            timezone: string;
         };
         /**
          * BuildList
@@ -1187,6 +1457,20 @@ export interface components {
             type: string;
         };
         /**
+         * ComparisonOut
+         * @description Two runs side by side.
+         */
+        ComparisonOut: {
+            /** Differences */
+            differences: components["schemas"]["DifferenceOut"][];
+            /** Other Id */
+            other_id: number;
+            /** Run Id */
+            run_id: number;
+            /** Same */
+            same: string[];
+        };
+        /**
          * Counts
          * @description How many there are.
          */
@@ -1255,6 +1539,117 @@ export interface components {
             /** Commands */
             commands: string[];
             environment: components["schemas"]["EnvironmentFound"];
+        };
+        /**
+         * DifferenceOut
+         * @description One thing in which two runs are not alike.
+         */
+        DifferenceOut: {
+            /**
+             * Field
+             * @description Of an object's entry, as limits.memory_bytes.
+             */
+            field: string;
+            /** Other */
+            other: unknown;
+            /** This */
+            this: unknown;
+        };
+        /**
+         * EffectiveList
+         * @description All that a run of the task is given, by name.
+         */
+        EffectiveList: {
+            /** Items */
+            items: components["schemas"]["EffectiveVariable"][];
+        };
+        /**
+         * EffectiveVariable
+         * @description The variable that wins, and what it wins over.
+         * @example {
+         *       "as_file": false,
+         *       "created_at": "2026-01-05T12:00:00.000Z",
+         *       "description": "",
+         *       "given_as": "environment",
+         *       "id": 3,
+         *       "name": "API_URL",
+         *       "readable": true,
+         *       "scope": "project",
+         *       "scope_id": 2,
+         *       "scope_name": "quotes",
+         *       "secret": false,
+         *       "size_bytes": 23,
+         *       "updated_at": "2026-01-06T08:30:00.000Z",
+         *       "updated_by": "ada",
+         *       "value": "https://example.com/api",
+         *       "value_number": 2,
+         *       "version": 2,
+         *       "warnings": []
+         *     }
+         */
+        EffectiveVariable: {
+            /** As File */
+            as_file: boolean;
+            /** Created At */
+            created_at: string;
+            /** Description */
+            description: string;
+            /**
+             * Given As
+             * @description How runs get it: long values go as files.
+             * @enum {string}
+             */
+            given_as: "environment" | "file";
+            /**
+             * Hides
+             * @description The wider scopes that have a variable of this name too.
+             */
+            hides: components["schemas"]["Scope"][];
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Readable
+             * @description false when the key that it was encrypted with is missing: enter it anew.
+             */
+            readable: boolean;
+            scope: components["schemas"]["Scope"];
+            /** Scope Id */
+            scope_id: number | null;
+            /**
+             * Scope Name
+             * @description Of the project or the task.
+             */
+            scope_name: string | null;
+            /** Secret */
+            secret: boolean;
+            /**
+             * Size Bytes
+             * @description null for a secret.
+             */
+            size_bytes: number | null;
+            /** Updated At */
+            updated_at: string;
+            /**
+             * Updated By
+             * @description Who has set the present value.
+             */
+            updated_by: string | null;
+            /**
+             * Value
+             * @description null for a secret, and in lists for more than 2,000 bytes.
+             */
+            value: string | null;
+            /**
+             * Value Number
+             * @description How many values it has had; runs remember which one they were given.
+             */
+            value_number: number;
+            /** Version */
+            version: number;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * EnvironmentChange
@@ -1525,6 +1920,32 @@ export interface components {
             /** Snapshot Id */
             snapshot_id: number;
         };
+        /**
+         * FoundRunOut
+         * @description One attempt of a run whose log has matches.
+         */
+        FoundRunOut: {
+            /** Attempt */
+            attempt: number;
+            /**
+             * Has More
+             * @description There may be more in this log; search it by itself.
+             */
+            has_more: boolean;
+            /** Matches */
+            matches: components["schemas"]["MatchOut"][];
+            /** Project Id */
+            project_id: number;
+            /** Queued At */
+            queued_at: string;
+            /** Run Id */
+            run_id: number;
+            state: components["schemas"]["RunState"];
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -1541,7 +1962,7 @@ export interface components {
             disk_free_bytes?: number | null;
             /** Loops */
             loops?: components["schemas"]["LoopOut"][] | null;
-            pool?: components["schemas"]["PoolOut"] | null;
+            pool?: components["schemas"]["kumo__system__api__PoolOut"] | null;
             /** Status */
             status: string;
         };
@@ -1581,6 +2002,7 @@ export interface components {
             /** Version */
             version: string;
         };
+        JsonValue: unknown;
         /**
          * LastRun
          * @description The newest run of a task.
@@ -1592,6 +2014,47 @@ export interface components {
             id: number;
             /** State */
             state: string;
+        };
+        /**
+         * LimitFields
+         * @description The most that a run may use; null is no limit, a field that is left out keeps its value.
+         */
+        LimitFields: {
+            /**
+             * Cpu Percent
+             * @description Of one core: 150 is one core and a half.
+             */
+            cpu_percent?: number | null;
+            /**
+             * Log Bytes
+             * @description The head and the tail of what is printed are kept.
+             * @default 1073741824
+             */
+            log_bytes: number | null;
+            /** Memory Bytes */
+            memory_bytes?: number | null;
+            /** Processes */
+            processes?: number | null;
+        };
+        /**
+         * LineTime
+         * @description When the line at an offset was written. Lines up to the next entry were written within a second of it.
+         */
+        LineTime: {
+            /** At */
+            at: string;
+            /** Line */
+            line: number;
+            /** Offset */
+            offset: number;
+        };
+        /**
+         * LineTimes
+         * @description Times of lines, in their order.
+         */
+        LineTimes: {
+            /** Items */
+            items: components["schemas"]["LineTime"][];
         };
         /**
          * LoginInput
@@ -1628,14 +2091,37 @@ export interface components {
         };
         /**
          * MatchOut
-         * @description One line that a search found.
+         * @description One line that a search found, with its first match.
          */
         MatchOut: {
+            /**
+             * At
+             * @description When the line was written, to the second; null where it is not known.
+             */
+            at: string | null;
             /** Line */
             line: number;
-            /** Offset */
+            /** Match End */
+            match_end: number;
+            /**
+             * Match Offset
+             * @description Of the match's first byte.
+             */
+            match_offset: number;
+            /**
+             * Match Start
+             * @description Where the match begins in `text`, in characters.
+             */
+            match_start: number;
+            /**
+             * Offset
+             * @description Of the line's first byte.
+             */
             offset: number;
-            /** Text */
+            /**
+             * Text
+             * @description The line; of a long one 4 KiB around the match.
+             */
             text: string;
         };
         /**
@@ -1653,6 +2139,30 @@ export interface components {
             role: components["schemas"]["Role"];
             /** Username */
             username: string;
+        };
+        /**
+         * MomentOut
+         * @description One due moment on the clock of the trigger's zone.
+         */
+        MomentOut: {
+            /**
+             * Change
+             * @description What the change of the clocks does to it.
+             */
+            change: ("moved" | "once" | "again") | null;
+            /** Due At */
+            due_at: string;
+            /**
+             * Local
+             * Format: date-time
+             * @description With the zone's offset at that moment.
+             */
+            local: string;
+            /**
+             * Note
+             * @description The same in words.
+             */
+            note: string | null;
         };
         /**
          * NewTokenOut
@@ -1768,16 +2278,41 @@ export interface components {
             new_password: string;
         };
         /**
-         * PoolOut
-         * @description How busy the database connections are.
+         * PoolChange
+         * @description What is changed of a pool; what is left out keeps its value.
          */
-        PoolOut: {
-            /** In Use */
-            in_use: number;
-            /** Overflow */
-            overflow: number;
-            /** Size */
-            size: number;
+        PoolChange: {
+            /** Name */
+            name?: string | null;
+            /** Slots */
+            slots?: number | null;
+        };
+        /**
+         * PoolCreate
+         * @description A new pool.
+         * @example {
+         *       "name": "database",
+         *       "slots": 2
+         *     }
+         */
+        PoolCreate: {
+            /** Name */
+            name: string;
+            /**
+             * Slots
+             * @description At most so many runs of its tasks go at once.
+             */
+            slots: number;
+        };
+        /**
+         * PoolList
+         * @description One page of pools, by name.
+         */
+        PoolList: {
+            /** Items */
+            items: components["schemas"]["kumo__tasks__pools_api__PoolOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * Preview
@@ -1786,6 +2321,16 @@ export interface components {
         Preview: {
             /** Description */
             description: string;
+            /**
+             * Left Out
+             * @description Local times that the trigger names, but that do not exist because the clocks are set forward.
+             */
+            left_out: string[];
+            /**
+             * Moments
+             * @description The moments of `next`, as the clock of the trigger's zone shows them.
+             */
+            moments: components["schemas"]["MomentOut"][];
             /** Next */
             next: string[];
             /** Warnings */
@@ -1873,6 +2418,61 @@ export interface components {
             version: number;
         };
         /**
+         * RateLimitFields
+         * @description How fast a crawler may ask; a field that is left out keeps its value.
+         */
+        RateLimitFields: {
+            /** Max Requests Per Second */
+            max_requests_per_second?: number | null;
+            /** Request Interval Ms */
+            request_interval_ms?: number | null;
+        };
+        /**
+         * RerunRequest
+         * @description How a run is repeated.
+         */
+        RerunRequest: {
+            /**
+             * Exact
+             * @description With the files, build, command and variables that the run had.
+             * @default false
+             */
+            exact: boolean;
+        };
+        /**
+         * RetryFields
+         * @description Whether and when a run that failed is tried again; a field that is left out keeps its value.
+         */
+        RetryFields: {
+            /**
+             * Backoff
+             * @description Each delay is so many times the one before.
+             * @default 2
+             */
+            backoff: number;
+            /**
+             * Delay Seconds
+             * @default 60
+             */
+            delay_seconds: number;
+            /**
+             * Exit Codes
+             * @description Only after these exit codes; null: after every failure.
+             */
+            exit_codes?: number[] | null;
+            /**
+             * Max Attempts
+             * @description All attempts together; 1 is no retry.
+             * @default 1
+             */
+            max_attempts: number;
+            /**
+             * Max Delay Seconds
+             * @default 3600
+             */
+            max_delay_seconds: number;
+        };
+        /**
          * Role
          * @description What kind of account it is.
          * @enum {string}
@@ -1908,18 +2508,37 @@ export interface components {
             ended_at: string | null;
             /** Environment Id */
             environment_id: number | null;
+            /** Exact Of */
+            exact_of: number | null;
             /** Exit Code */
             exit_code: number | null;
             /** Id */
             id: number;
+            /** Interpreter */
+            interpreter: string | null;
+            /** Limits */
+            limits: {
+                [key: string]: unknown;
+            };
+            /** Parameters */
+            parameters: {
+                [key: string]: unknown;
+            };
             /** Priority */
             priority: number;
             /** Project Id */
             project_id: number;
+            /**
+             * Queue Position
+             * @description Of a queued run that is asked for by itself: 1 is the next to start.
+             */
+            queue_position?: number | null;
             /** Queued At */
             queued_at: string;
             /** Reason */
             reason: string | null;
+            /** Retry At */
+            retry_at: string | null;
             /** Shell */
             shell: boolean;
             /** Snapshot Id */
@@ -1937,27 +2556,115 @@ export interface components {
             task_name: string;
             /** Timeout Seconds */
             timeout_seconds: number | null;
+            /** Variable Versions */
+            variable_versions: {
+                [key: string]: number;
+            } | null;
         };
         /**
          * RunRequest
-         * @description What a run is asked with; nothing yet but the wish.
+         * @description What a run is asked with.
          */
-        RunRequest: Record<string, never>;
+        RunRequest: {
+            /**
+             * Parameters
+             * @description The script finds them as JSON in KUMO_PARAMETERS.
+             * @default {}
+             */
+            parameters: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
         /**
          * RunState
          * @description Where a run stands.
          * @enum {string}
          */
-        RunState: "queued" | "starting" | "running" | "succeeded" | "failed" | "timed_out" | "stopped" | "lost";
+        RunState: "queued" | "starting" | "running" | "retrying" | "succeeded" | "failed" | "timed_out" | "stopped" | "lost";
+        /**
+         * SampleOut
+         * @description What the script and all that it started used in the interval up to a moment.
+         */
+        SampleOut: {
+            /** At */
+            at: string;
+            /**
+             * Cpu Percent
+             * @description Of one core, on average.
+             */
+            cpu_percent: number;
+            /**
+             * Memory Bytes
+             * @description Resident, at the most.
+             */
+            memory_bytes: number;
+            /**
+             * Processes
+             * @description At the most.
+             */
+            processes: number;
+        };
+        /**
+         * SamplesOut
+         * @description What an attempt has used so far, the earliest first.
+         */
+        SamplesOut: {
+            /**
+             * Interval Seconds
+             * @description How far apart the samples lie; null with fewer than two.
+             */
+            interval_seconds: number | null;
+            /** Items */
+            items: components["schemas"]["SampleOut"][];
+        };
+        /**
+         * Scope
+         * @description Whose runs a variable is for; the narrowest scope that has a name wins.
+         * @enum {string}
+         */
+        Scope: "global" | "project" | "task";
         /**
          * SearchOut
-         * @description What a search found; `next_offset` is where to go on, null at the end.
+         * @description What a search found in one log.
          */
         SearchOut: {
             /** Items */
             items: components["schemas"]["MatchOut"][];
-            /** Next Offset */
-            next_offset: number | null;
+            /**
+             * Log Bytes
+             * @description How long the log is so far.
+             */
+            log_bytes: number;
+            /**
+             * Next Cursor
+             * @description The byte to go on at; null when the log has been searched to its end.
+             */
+            next_cursor: string | null;
+            /**
+             * Scanned Bytes
+             * @description How much of the log was searched for this answer.
+             */
+            scanned_bytes: number;
+        };
+        /**
+         * SearchRunsOut
+         * @description What a search found in the logs of several runs.
+         */
+        SearchRunsOut: {
+            /** Items */
+            items: components["schemas"]["FoundRunOut"][];
+            /**
+             * Next Cursor
+             * @description Null when the logs of all runs have been searched.
+             */
+            next_cursor: string | null;
+            /** Scanned Bytes */
+            scanned_bytes: number;
+            /**
+             * Searched Back To
+             * @description When the last run that was searched had been queued.
+             */
+            searched_back_to: string | null;
         };
         /**
          * SessionList
@@ -2138,6 +2845,8 @@ export interface components {
         TaskCreate: {
             /** Active */
             active?: boolean | null;
+            /** Blackouts */
+            blackouts?: components["schemas"]["BlackoutFields"][] | null;
             /**
              * Catch Up
              * @description What happens to slots that were missed.
@@ -2154,6 +2863,12 @@ export interface components {
              * @description null: what the project itself declares.
              */
             environment_id?: number | null;
+            /**
+             * Failure Threshold
+             * @description After so many failures in a row Kumo pauses the task; null: never.
+             */
+            failure_threshold?: number | null;
+            limits?: components["schemas"]["LimitFields"] | null;
             /** Max Parallel */
             max_parallel?: number | null;
             /** Name */
@@ -2162,7 +2877,12 @@ export interface components {
              * Overlap
              * @description What a slot does while earlier runs of the task go on.
              */
-            overlap?: ("skip" | "queue" | "allow") | null;
+            overlap?: ("skip" | "queue" | "allow" | "replace") | null;
+            /**
+             * Pool
+             * @description The name of a pool.
+             */
+            pool?: string | null;
             /**
              * Priority
              * @description Higher goes first.
@@ -2170,6 +2890,13 @@ export interface components {
             priority?: number | null;
             /** Project Id */
             project_id: number;
+            /**
+             * Proxy
+             * @description The script gets it as HTTP_PROXY and the like; without user and password.
+             */
+            proxy?: string | null;
+            rate_limit?: components["schemas"]["RateLimitFields"] | null;
+            retry?: components["schemas"]["RetryFields"] | null;
             /** Shell */
             shell?: boolean | null;
             /** Stop Grace Seconds */
@@ -2188,6 +2915,8 @@ export interface components {
         TaskFields: {
             /** Active */
             active?: boolean | null;
+            /** Blackouts */
+            blackouts?: components["schemas"]["BlackoutFields"][] | null;
             /**
              * Catch Up
              * @description What happens to slots that were missed.
@@ -2204,6 +2933,12 @@ export interface components {
              * @description null: what the project itself declares.
              */
             environment_id?: number | null;
+            /**
+             * Failure Threshold
+             * @description After so many failures in a row Kumo pauses the task; null: never.
+             */
+            failure_threshold?: number | null;
+            limits?: components["schemas"]["LimitFields"] | null;
             /** Max Parallel */
             max_parallel?: number | null;
             /** Name */
@@ -2212,7 +2947,12 @@ export interface components {
              * Overlap
              * @description What a slot does while earlier runs of the task go on.
              */
-            overlap?: ("skip" | "queue" | "allow") | null;
+            overlap?: ("skip" | "queue" | "allow" | "replace") | null;
+            /**
+             * Pool
+             * @description The name of a pool.
+             */
+            pool?: string | null;
             /**
              * Priority
              * @description Higher goes first.
@@ -2220,6 +2960,13 @@ export interface components {
             priority?: number | null;
             /** Project Id */
             project_id?: number | null;
+            /**
+             * Proxy
+             * @description The script gets it as HTTP_PROXY and the like; without user and password.
+             */
+            proxy?: string | null;
+            rate_limit?: components["schemas"]["RateLimitFields"] | null;
+            retry?: components["schemas"]["RetryFields"] | null;
             /** Shell */
             shell?: boolean | null;
             /** Stop Grace Seconds */
@@ -2248,6 +2995,8 @@ export interface components {
         TaskOut: {
             /** Active */
             active: boolean;
+            /** Blackouts */
+            blackouts: components["schemas"]["BlackoutFields"][];
             /**
              * Catch Up
              * @enum {string}
@@ -2257,15 +3006,20 @@ export interface components {
             catch_up_window_seconds: number;
             /** Command */
             command: string;
+            /** Consecutive Failures */
+            consecutive_failures: number;
             /** Created At */
             created_at: string;
             /** Description */
             description: string;
             /** Environment Id */
             environment_id: number | null;
+            /** Failure Threshold */
+            failure_threshold: number | null;
             /** Id */
             id: number;
             last_run: components["schemas"]["LastRun"] | null;
+            limits: components["schemas"]["LimitFields"];
             /** Max Parallel */
             max_parallel: number;
             /** Name */
@@ -2276,13 +3030,21 @@ export interface components {
              * Overlap
              * @enum {string}
              */
-            overlap: "skip" | "queue" | "allow";
+            overlap: "skip" | "queue" | "allow" | "replace";
+            /** Paused Reason */
+            paused_reason: string | null;
+            /** Pool */
+            pool: string | null;
             /** Priority */
             priority: number;
             /** Project Id */
             project_id: number;
             /** Project Name */
             project_name: string;
+            /** Proxy */
+            proxy: string | null;
+            rate_limit: components["schemas"]["RateLimitFields"];
+            retry: components["schemas"]["RetryFields"];
             /** Shell */
             shell: boolean;
             /** Stop Grace Seconds */
@@ -2383,6 +3145,7 @@ export interface components {
          * @description One trigger; which fields it has depends on its type.
          * @example {
          *       "expression": "30 2 * * *",
+         *       "jitter_seconds": 300,
          *       "timezone": "Europe/Berlin",
          *       "type": "cron"
          *     }
@@ -2403,7 +3166,7 @@ export interface components {
             at?: string | null;
             /**
              * End At
-             * @description interval: no due moment later than this.
+             * @description cron, interval: no due moment later than this.
              */
             end_at?: string | null;
             /**
@@ -2417,13 +3180,18 @@ export interface components {
              */
             id?: number | null;
             /**
+             * Jitter Seconds
+             * @description cron, interval: each moment is up to so much later, always by the same part of it.
+             */
+            jitter_seconds?: number | null;
+            /**
              * Seconds
              * @description interval: from 1 second to 366 days.
              */
             seconds?: number | null;
             /**
              * Start At
-             * @description interval: the first due moment; now without.
+             * @description interval: the first due moment, now without; cron: no due moment before this.
              */
             start_at?: string | null;
             /**
@@ -2450,6 +3218,8 @@ export interface components {
             expression?: string | null;
             /** Id */
             id: number;
+            /** Jitter Seconds */
+            jitter_seconds?: number | null;
             /** Seconds */
             seconds?: number | null;
             /** Start At */
@@ -2476,6 +3246,210 @@ export interface components {
             type: string;
         };
         /**
+         * VariableChange
+         * @description What is changed of a variable; a secret becomes readable only together with a new value.
+         * @example {
+         *       "value": "a new value"
+         *     }
+         */
+        VariableChange: {
+            /**
+             * As File
+             * @description The script finds it as a file, at the path in NAME_FILE. Values of more than 128 KiB go so anyway.
+             */
+            as_file?: boolean | null;
+            /** Description */
+            description?: string | null;
+            /** Name */
+            name?: string | null;
+            /** @description Whose runs are given it; the narrowest scope wins. */
+            scope?: components["schemas"]["Scope"] | null;
+            /**
+             * Scope Id
+             * @description The project's or the task's id; none for all runs.
+             */
+            scope_id?: number | null;
+            /**
+             * Secret
+             * @description Nobody is shown its value again, and logs hide it.
+             */
+            secret?: boolean | null;
+            /**
+             * Value
+             * @description At most 1 MiB.
+             */
+            value?: string | null;
+        };
+        /**
+         * VariableCreate
+         * @description A new variable.
+         * @example {
+         *       "name": "API_TOKEN",
+         *       "secret": true,
+         *       "value": "s3cr3t-t0ken"
+         *     }
+         */
+        VariableCreate: {
+            /**
+             * As File
+             * @description The script finds it as a file, at the path in NAME_FILE. Values of more than 128 KiB go so anyway.
+             */
+            as_file?: boolean | null;
+            /** Description */
+            description?: string | null;
+            /** Name */
+            name: string;
+            /** @description Whose runs are given it; the narrowest scope wins. */
+            scope?: components["schemas"]["Scope"] | null;
+            /**
+             * Scope Id
+             * @description The project's or the task's id; none for all runs.
+             */
+            scope_id?: number | null;
+            /**
+             * Secret
+             * @description Nobody is shown its value again, and logs hide it.
+             */
+            secret?: boolean | null;
+            /**
+             * Value
+             * @description At most 1 MiB.
+             */
+            value: string;
+        };
+        /**
+         * VariableList
+         * @description One page of variables, by name.
+         */
+        VariableList: {
+            /** Items */
+            items: components["schemas"]["VariableOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * VariableOut
+         * @description A variable. A secret's value is never told.
+         * @example {
+         *       "as_file": false,
+         *       "created_at": "2026-01-05T12:00:00.000Z",
+         *       "description": "",
+         *       "given_as": "environment",
+         *       "id": 3,
+         *       "name": "API_URL",
+         *       "readable": true,
+         *       "scope": "project",
+         *       "scope_id": 2,
+         *       "scope_name": "quotes",
+         *       "secret": false,
+         *       "size_bytes": 23,
+         *       "updated_at": "2026-01-06T08:30:00.000Z",
+         *       "updated_by": "ada",
+         *       "value": "https://example.com/api",
+         *       "value_number": 2,
+         *       "version": 2,
+         *       "warnings": []
+         *     }
+         */
+        VariableOut: {
+            /** As File */
+            as_file: boolean;
+            /** Created At */
+            created_at: string;
+            /** Description */
+            description: string;
+            /**
+             * Given As
+             * @description How runs get it: long values go as files.
+             * @enum {string}
+             */
+            given_as: "environment" | "file";
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Readable
+             * @description false when the key that it was encrypted with is missing: enter it anew.
+             */
+            readable: boolean;
+            scope: components["schemas"]["Scope"];
+            /** Scope Id */
+            scope_id: number | null;
+            /**
+             * Scope Name
+             * @description Of the project or the task.
+             */
+            scope_name: string | null;
+            /** Secret */
+            secret: boolean;
+            /**
+             * Size Bytes
+             * @description null for a secret.
+             */
+            size_bytes: number | null;
+            /** Updated At */
+            updated_at: string;
+            /**
+             * Updated By
+             * @description Who has set the present value.
+             */
+            updated_by: string | null;
+            /**
+             * Value
+             * @description null for a secret, and in lists for more than 2,000 bytes.
+             */
+            value: string | null;
+            /**
+             * Value Number
+             * @description How many values it has had; runs remember which one they were given.
+             */
+            value_number: number;
+            /** Version */
+            version: number;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * VariableVersionList
+         * @description One page of values, the newest first.
+         */
+        VariableVersionList: {
+            /** Items */
+            items: components["schemas"]["VariableVersionOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * VariableVersionOut
+         * @description A value that a variable has or had.
+         * @example {
+         *       "actor": "ada",
+         *       "as_file": false,
+         *       "created_at": "2026-01-06T08:30:00.000Z",
+         *       "number": 2,
+         *       "secret": false,
+         *       "value": "https://example.com/api"
+         *     }
+         */
+        VariableVersionOut: {
+            /** Actor */
+            actor: string | null;
+            /** As File */
+            as_file: boolean;
+            /** Created At */
+            created_at: string;
+            /** Number */
+            number: number;
+            /** Secret */
+            secret: boolean;
+            /**
+             * Value
+             * @description null for a secret, and for more than 2,000 bytes.
+             */
+            value: string | null;
+        };
+        /**
          * Version
          * @description What is running here.
          */
@@ -2494,6 +3468,34 @@ export interface components {
         ZoneList: {
             /** Items */
             items: string[];
+        };
+        /**
+         * PoolOut
+         * @description How busy the database connections are.
+         */
+        kumo__system__api__PoolOut: {
+            /** In Use */
+            in_use: number;
+            /** Overflow */
+            overflow: number;
+            /** Size */
+            size: number;
+        };
+        /**
+         * PoolOut
+         * @description A pool.
+         */
+        kumo__tasks__pools_api__PoolOut: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Slots */
+            slots: number;
+            /** Version */
+            version: number;
         };
     };
     responses: never;
@@ -3620,6 +4622,314 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    search_logs_api_v1_logs_search_get: {
+        parameters: {
+            query: {
+                task_id?: number | null;
+                project_id?: number | null;
+                /** @description One or several states. */
+                state?: components["schemas"]["RunState"][] | null;
+                /** @description Queued at or after this moment. */
+                from?: string | null;
+                /** @description Queued before this moment. */
+                to?: string | null;
+                /** @description What a line must contain. */
+                q: string;
+                /** @description `q` is a regular expression, as Python's `re` reads it. */
+                regex?: boolean;
+                /** @description Mind the letters' case. */
+                case?: boolean;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchRunsOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_pools_api_v1_pools_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_pool_api_v1_pools_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["kumo__tasks__pools_api__PoolOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_pool_api_v1_pools__pool_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                pool_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_pool_api_v1_pools__pool_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is meant for; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                pool_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PoolChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["kumo__tasks__pools_api__PoolOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4902,6 +6212,123 @@ export interface operations {
             };
         };
     };
+    delete_run_api_v1_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    compare_runs_api_v1_runs__run_id__compare_get: {
+        parameters: {
+            query: {
+                /** @description The other run. */
+                with: number;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_log_api_v1_runs__run_id__log_get: {
         parameters: {
             query?: {
@@ -5013,11 +6440,17 @@ export interface operations {
     search_log_api_v1_runs__run_id__log_search_get: {
         parameters: {
             query: {
-                q: string;
-                offset?: number;
+                /** @description `next_cursor` of the answer before. */
+                cursor?: number;
                 limit?: number;
                 /** @description Which attempt; the last one without. */
                 attempt?: number | null;
+                /** @description What a line must contain. */
+                q: string;
+                /** @description `q` is a regular expression, as Python's `re` reads it. */
+                regex?: boolean;
+                /** @description Mind the letters' case. */
+                case?: boolean;
             };
             header?: never;
             path: {
@@ -5056,6 +6489,15 @@ export interface operations {
             };
             /** @description validation_error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5121,6 +6563,60 @@ export interface operations {
             };
         };
     };
+    log_times_api_v1_runs__run_id__log_times_get: {
+        parameters: {
+            query?: {
+                from_offset?: number;
+                to_offset?: number;
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineTimes"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     rerun_api_v1_runs__run_id__rerun_post: {
         parameters: {
             query?: never;
@@ -5132,7 +6628,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RunRequest"] | null;
+                "application/json": components["schemas"]["RerunRequest"] | null;
             };
         };
         responses: {
@@ -5188,6 +6684,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_samples_api_v1_runs__run_id__samples_get: {
+        parameters: {
+            query?: {
+                /** @description Which attempt; the last one without. */
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SamplesOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -6142,6 +7690,455 @@ export interface operations {
             };
             /** @description unauthenticated */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_variables_api_v1_variables_get: {
+        parameters: {
+            query?: {
+                scope?: components["schemas"]["Scope"] | null;
+                /** @description Those of the project's own. */
+                project_id?: number | null;
+                /** @description Those of the task's own. */
+                task_id?: number | null;
+                /** @description Part of a name. */
+                q?: string | null;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_variable_api_v1_variables_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VariableCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    effective_variables_api_v1_variables_effective_get: {
+        parameters: {
+            query: {
+                task_id: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectiveList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_variable_api_v1_variables__variable_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                variable_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_variable_api_v1_variables__variable_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is meant for; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                variable_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    change_variable_api_v1_variables__variable_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is meant for; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                variable_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VariableChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_versions_api_v1_variables__variable_id__versions_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                variable_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariableVersionList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

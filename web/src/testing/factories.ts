@@ -97,6 +97,9 @@ export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunO
         peak_cpu_percent: 97.1,
         cpu_seconds: 1.9,
         log_bytes: 10_240,
+        log_dropped_bytes: null,
+        limits_by: null,
+        reason: null,
         worker: 'local',
       },
     ],
@@ -108,6 +111,12 @@ export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunO
     priority: 0,
     timeout_seconds: 3_600,
     stop_grace_seconds: 10,
+    parameters: {},
+    limits: {},
+    interpreter: '/usr/bin/python3.12',
+    variable_versions: {},
+    exact_of: null,
+    retry_at: null,
     stop_requested_at: null,
     queued_at: '2026-01-05T12:00:00Z',
     started_at: '2026-01-05T12:00:00Z',
@@ -139,12 +148,25 @@ export function makeTask(changes: Partial<Schemas['TaskOut']> = {}): Schemas['Ta
     priority: 0,
     timeout_seconds: 3_600,
     stop_grace_seconds: 10,
+    pool: null,
+    retry: { max_attempts: 1, delay_seconds: 60, backoff: 2, max_delay_seconds: 3_600, exit_codes: null },
+    failure_threshold: null,
+    consecutive_failures: 0,
+    paused_reason: null,
+    limits: { cpu_percent: null, memory_bytes: null, processes: null, log_bytes: 1_073_741_824 },
+    rate_limit: { request_interval_ms: null, max_requests_per_second: null },
+    blackouts: [],
+    proxy: null,
     next_due_at: '2027-01-06T01:30:00Z',
     last_run: { id: 99, state: 'succeeded', ended_at: '2026-01-05T12:00:02Z' },
     created_at: '2026-01-05T12:00:00Z',
     updated_at: '2026-01-05T12:00:00Z',
     ...changes,
   }
+}
+
+export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['PoolOut'] {
+  return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }
 
 export function makeDashboard(changes: Partial<Schemas['Dashboard']> = {}): Schemas['Dashboard'] {

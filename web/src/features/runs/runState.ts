@@ -6,14 +6,15 @@ import type { StatusTone } from '@/ui/status'
 export type Run = components['schemas']['RunOut']
 export type RunState = Run['state']
 
-export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
+export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'retrying', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
 
-const OPEN: ReadonlySet<string> = new Set<RunState>(['queued', 'starting', 'running'])
+const OPEN: ReadonlySet<string> = new Set<RunState>(['queued', 'starting', 'running', 'retrying'])
 
 const TONES: Record<RunState, StatusTone> = {
   queued: 'waiting',
   starting: 'active',
   running: 'active',
+  retrying: 'waiting',
   succeeded: 'success',
   failed: 'error',
   timed_out: 'warning',
@@ -36,6 +37,7 @@ export function useRunWords() {
     queued: () => t('runs.state.queued'),
     starting: () => t('runs.state.starting'),
     running: () => t('runs.state.running'),
+    retrying: () => t('runs.state.retrying'),
     succeeded: () => t('runs.state.succeeded'),
     failed: () => t('runs.state.failed'),
     timed_out: () => t('runs.state.timed_out'),
@@ -44,6 +46,8 @@ export function useRunWords() {
   }
   const causes: Record<string, (run: Run) => string> = {
     slot: () => t('runs.cause.slot'),
+    after: () => t('runs.cause.after'),
+    webhook: () => t('runs.cause.webhook'),
     manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
     rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
   }
