@@ -6,7 +6,7 @@ that of another process, which PostgreSQL makes possible, is looked for each sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, cast
@@ -73,6 +73,9 @@ class Resolved:
 
 NOTHING: Final = Resolved()
 
+# Gives the value of a variable of this name, from a row with its version.
+ReadValue = Callable[[str, Any], str]
+
 
 class Resolver:
     """Answers for every run, and remembers what it has answered as long as it holds."""
@@ -86,6 +89,9 @@ class Resolver:
         self._none_at_all = False
         self._remembered: dict[tuple[int, int], Resolved] = {}
         self._bytes = 0
+        # By the ids of versions, which never change: most tasks are given the same values.
+        self._values: dict[int, str] = {}
+        self._values_bytes = 0
 
     async def resolve(self, session: AsyncSession, *, project_id: int, task_id: int) -> Resolved:
         """What a run of this task is given now.
@@ -103,7 +109,7 @@ class Resolver:
         rows = await _rows_for(session, project_id, task_id)
         self._hear()
         self._advance(rows[0].generation)
-        resolved = _resolved(self._vault, rows)
+        resolved = _resolved(self._read, rows)
         # What an older state of the database says is right for whoever is still in it, but for nobody after.
         if rows[0].generation == self._generation:
             self._none_at_all = not rows[0].any_at_all
@@ -112,7 +118,18 @@ class Resolver:
 
     async def resolve_exact(self, session: AsyncSession, versions: dict[str, int]) -> Resolved:
         """What a run was given that is to be repeated exactly; see `resolve_exact` below."""
-        return await resolve_exact(session, self._vault, versions)
+        return await _exact(session, self._read, versions)
+
+    def _read(self, name: str, row: Any) -> str:
+        if (known := self._values.get(row.id)) is not None:
+            return known
+        value = read_value(self._vault, name, row.value)
+        if self._values_bytes > _MOST_BYTES_REMEMBERED:
+            self._values.clear()
+            self._values_bytes = 0
+        self._values[row.id] = value
+        self._values_bytes += len(value)
+        return value
 
     def _hear(self) -> None:
         for change in self._word.take():
@@ -130,6 +147,8 @@ class Resolver:
             self._none_at_all = False
             self._remembered.clear()
             self._bytes = 0
+            self._values.clear()  # what was deleted must not stay, here either
+            self._values_bytes = 0
 
     def _remember(self, key: tuple[int, int], resolved: Resolved) -> None:
         if len(self._remembered) >= _MOST_REMEMBERED or self._bytes > _MOST_BYTES_REMEMBERED:
@@ -141,11 +160,19 @@ class Resolver:
 
 async def resolve(session: AsyncSession, vault: Vault, *, project_id: int, task_id: int) -> Resolved:
     """What a run of this task is given now, asked of the database; see `Resolver.resolve`."""
-    return _resolved(vault, await _rows_for(session, project_id, task_id))
+    return _resolved(_reading(vault), await _rows_for(session, project_id, task_id))
 
 
 async def resolve_exact(session: AsyncSession, vault: Vault, versions: dict[str, int]) -> Resolved:
     """What a run was given, by the ids that were kept with it; `Conflict` when one of the values is gone."""
+    return await _exact(session, _reading(vault), versions)
+
+
+def _reading(vault: Vault) -> ReadValue:
+    return lambda name, row: read_value(vault, name, row.value)
+
+
+async def _exact(session: AsyncSession, read: ReadValue, versions: dict[str, int]) -> Resolved:
     if not versions:
         return NOTHING
     rows = (await session.execute(_EXACT, {"b_ids": list(versions.values())})).all()
@@ -156,7 +183,7 @@ async def resolve_exact(session: AsyncSession, vault: Vault, versions: dict[str,
                 f"The value that the variable {name} had then is not kept any more, so the run cannot be repeated "
                 "exactly. Run it again as it is now."
             )
-    return _put_together(vault, [(name, row_of[version_id]) for name, version_id in versions.items()])
+    return _put_together(read, [(name, row_of[version_id]) for name, version_id in versions.items()])
 
 
 async def _rows_for(session: AsyncSession, project_id: int, task_id: int) -> Sequence[Any]:
@@ -165,17 +192,17 @@ async def _rows_for(session: AsyncSession, project_id: int, task_id: int) -> Seq
     return (await session.execute(_FOR_RUN, values)).all()
 
 
-def _resolved(vault: Vault, rows: Sequence[Any]) -> Resolved:
+def _resolved(read: ReadValue, rows: Sequence[Any]) -> Resolved:
     present = sorted((row for row in rows if row.name is not None), key=lambda row: _RANK[Scope(row.scope)])
     winners = {row.name: row for row in present}
-    return _put_together(vault, winners.items()) if winners else NOTHING
+    return _put_together(read, winners.items()) if winners else NOTHING
 
 
-def _put_together(vault: Vault, named: Iterable[tuple[str, Any]]) -> Resolved:
+def _put_together(read: ReadValue, named: Iterable[tuple[str, Any]]) -> Resolved:
     resolved = Resolved()
     environment_bytes = files_bytes = 0
     for name, row in named:
-        value = read_value(vault, name, row.value)
+        value = read(name, row)
         weight = weigh(name, row.size_bytes, as_file=row.as_file)
         environment_bytes += weight.environment
         files_bytes += weight.files

@@ -74,7 +74,9 @@ class House:
 
     async def exact(self, versions: dict[str, int]) -> Resolved:
         async with self.database.read() as session:
-            return await resolve_exact(session, self.vault, versions)
+            found = await resolve_exact(session, self.vault, versions)
+            assert await self.resolver.resolve_exact(session, versions) == found
+        return found
 
     def owners(self) -> list[Owner]:
         return [

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -76,9 +77,8 @@ async def test_a_secret_is_in_no_table_no_log_and_no_answer(
 def dump(settings: Settings) -> bytes:
     """Everything that is in the database, as bytes."""
     if settings.database_url is None:
-        with sqlite3.connect(settings.home / "kumo.db") as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
+        with closing(sqlite3.connect(settings.home / "kumo.db")) as file:
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return b"".join(path.read_bytes() for path in settings.home.glob("kumo.db*"))
     with psycopg.connect(settings.database_url) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
