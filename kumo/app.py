@@ -33,6 +33,7 @@ from kumo.environments.interpreters import Interpreters
 from kumo.environments.uv import Uv
 from kumo.errors import ConfigurationError
 from kumo.http import RequestContext, add_error_handlers
+from kumo.logs.searching import Searches
 from kumo.loops import Loops
 from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
 from kumo.projects import api as projects_api
@@ -40,6 +41,7 @@ from kumo.projects.editing import remove_leftovers
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
+from kumo.runs import removal_api, samples_api, search_api
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
@@ -75,6 +77,9 @@ ROUTERS = (
     run_log_api.router,
     schedules_api.router,
     dashboard.router,
+    search_api.router,
+    samples_api.router,
+    removal_api.router,
     system_api.router,
 )
 
@@ -126,6 +131,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
         loops = Loops(utc_now)
         try:
             app.state.vault = await open_vault(database, settings, utc_now())
+        app.state.searches = Searches()
             setup_token = await _first_account(database, settings)
             _set_state(app, database, settings, loops)
             await _bring_example(database, settings)
@@ -136,6 +142,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
             await dispatcher.close()
             await database.close()
 
+            await app.state.searches.close()
 
 def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loops) -> None:
     app.state.database = database

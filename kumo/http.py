@@ -22,7 +22,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, FastAPI, Query, Request
@@ -174,8 +174,6 @@ class Page:
     limit: int
     after: tuple[str | int, ...] | None
 
-    _encoding: ClassVar[str] = "utf-8"
-
     def after_id(self) -> int | None:
         """The one id that the cursor of a list sorted by id holds; None on the first page."""
         if self.after is None:
@@ -199,10 +197,13 @@ class Page:
 
         Ask the database for `limit + 1` rows: the one too many says that there is more.
         """
-        if len(rows) <= self.limit or key is None:
-            return None
-        raw = json.dumps(list(key), separators=(",", ":"), default=str).encode(self._encoding)
-        return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+        return None if len(rows) <= self.limit or key is None else cursor_of(key)
+
+
+def cursor_of(key: Sequence[Any]) -> str:
+    """The cursor that leads to the place in a list that a sort key names."""
+    raw = json.dumps(list(key), separators=(",", ":"), default=str).encode()
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def wrong_cursor() -> InvalidInput:

@@ -1,4 +1,4 @@
-"""Reading a log file: by offset, from its end, by searching. Never the whole of it in memory."""
+"""Reading a log file: by offset, from its end, by lines. Never the whole of it in memory."""
 
 from __future__ import annotations
 
@@ -6,26 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kumo.logs.index import LogIndex
+
 _BLOCK_BYTES = 1 << 18
-_LONGEST_LINE_BYTES = 1 << 23  # a longer one is searched in parts of this size, as if they were lines
-_LARGEST_LINE_SHOWN_BYTES = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Match:
-    """One line that a search found."""
-
-    offset: int  # of the line's first byte
-    line: int  # counted from 1
-    text: str  # cut after 2,000 bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What a search found, and where to go on; `next_offset` is None at the end of the log."""
-
-    matches: list[Match]
-    next_offset: int | None
 
 
 @dataclass(frozen=True)
@@ -33,6 +16,11 @@ class LogFile:
     """One append-only file, which may not exist yet: then it is empty. All methods block; none takes long."""
 
     path: Path
+
+    @property
+    def index(self) -> LogIndex:
+        """What is known of when its bytes were written; a build's log has none."""
+        return LogIndex(self.path.with_name(self.path.name + ".index"))
 
     @property
     def size(self) -> int:
@@ -75,55 +63,40 @@ class LogFile:
             position = start
         return earliest
 
-    def search(self, query: str, *, offset: int, limit: int, most_bytes: int) -> SearchResult:
-        """Lines from `offset` on that contain the query, letter case aside, up to `limit` or `most_bytes`.
+    def line_start(self, offset: int) -> int:
+        """Where the line begins that a byte belongs to."""
+        position = min(offset, self.size)
+        while position > 0:
+            start = max(0, position - _BLOCK_BYTES)
+            newline = self.read(start, position - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            position = start
+        return 0
 
-        Line numbers cost one reading of what lies before `offset`; give back `next_offset` to go on.
-        """
-        needle = query.casefold()
-        matches: list[Match] = []
-        line = self._newlines_before(offset) + 1
-        position, end = offset, min(self.size, offset + most_bytes)
-        while position < end:
-            block = self._whole_lines(position)
-            if not block:  # the file has become shorter
-                break
-            for start, text in _lines_with(block, needle):
-                matches.append(
-                    Match(
-                        offset=position + start,
-                        line=line + block.count(b"\n", 0, start),
-                        text=text[:_LARGEST_LINE_SHOWN_BYTES].decode("utf-8", "replace"),
-                    )
-                )
-                if len(matches) == limit:
-                    after = position + min(start + len(text) + 1, len(block))
-                    return SearchResult(matches=matches, next_offset=after if after < self.size else None)
-            line += block.count(b"\n")
-            position += len(block)
-        return SearchResult(matches=matches, next_offset=position if position < self.size else None)
+    def next_line(self, offset: int) -> int:
+        """Where the first line begins after the line that a byte belongs to; the file's end after the last."""
+        while block := self.read(offset, _BLOCK_BYTES):
+            newline = block.find(b"\n")
+            if newline >= 0:
+                return offset + newline + 1
+            offset += len(block)
+        return offset
 
-    def _whole_lines(self, position: int) -> bytes:
-        """A block from `position` that ends with a line's end, or the file's, or after the longest line searched."""
-        block = b""
-        while len(block) < _LONGEST_LINE_BYTES:
-            part = self.read(position + len(block), _BLOCK_BYTES)
-            block += part
-            if len(part) < _BLOCK_BYTES:
-                return block
-            if (end := part.rfind(b"\n")) >= 0:
-                return block[: len(block) - len(part) + end + 1]
-        return block
-
-    def _newlines_before(self, offset: int) -> int:
-        count = position = 0
-        while position < offset:
-            block = self.read(position, min(_BLOCK_BYTES, offset - position))
-            if not block:
-                break
+    def count_lines(self, start: int, end: int) -> int:
+        """How many lines end in a range of bytes."""
+        count = 0
+        while start < end and (block := self.read(start, min(_BLOCK_BYTES, end - start))):
             count += block.count(b"\n")
-            position += len(block)
+            start += len(block)
         return count
+
+    def lines_before(self, offset: int) -> int:
+        """How many lines end before a byte: looked up in the index, and counted on from there."""
+        entry = self.index.before(offset)
+        if entry is None:
+            return self.count_lines(0, offset)
+        return entry.lines + self.count_lines(entry.offset, offset)
 
 
 def _nth_from_end(block: bytes, count: int) -> int:
@@ -132,18 +105,3 @@ def _nth_from_end(block: bytes, count: int) -> int:
     for _ in range(count):
         position = block.rindex(b"\n", 0, position)
     return position
-
-
-def _lines_with(block: bytes, needle: str) -> list[tuple[int, bytes]]:
-    """Each line of the block that contains the needle, with its offset."""
-    # Folding may change the length of what it folds, so positions in the folded text mean nothing in the block.
-    folded = block.decode("utf-8", "replace").casefold()
-    if needle not in folded:
-        return []
-    found = []
-    start = 0
-    for line, folded_line in zip(block.split(b"\n"), folded.split("\n"), strict=True):
-        if needle in folded_line:
-            found.append((start, line))
-        start += len(line) + 1
-    return found

@@ -1,180 +1,162 @@
-"""Routes of a run's log: a part, its end, the live stream, a search, the whole file."""
+"""Routes of a run's log: a part, its end, the times of its lines, the live stream, the whole file."""
+# ruff: noqa: FAST003 - `AttemptLogDep` takes the path's `run_id`
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.db.session import Database
-from kumo.errors import NotFound
-from kumo.http import DatabaseDep, ReadSession, RowId, error_answers
+from kumo.http import DatabaseDep, RowId, UtcMoment, error_answers
 from kumo.logs.follow import sse_of
-from kumo.logs.store import LogFile
-from kumo.runner.contract import LOG, attempt_directory
-from kumo.runs import service
-from kumo.runs.states import RunState
-from kumo.settings import Settings
+from kumo.runs.attempt_logs import AttemptLog, attempt_log, end_of
 
 router = APIRouter(tags=["logs"])
 
 _LARGEST_PART = 4 << 20
 _DEFAULT_PART = 1 << 16
 _MOST_LINES = 100_000
-_SEARCHED_AT_ONCE = 64 << 20
-_ANSWERS = error_answers("unauthenticated", "not_found", "validation_error")
+_MOST_TIMES = 2000
+LOG_ANSWERS = error_answers("unauthenticated", "not_found", "validation_error")
 
-AttemptNumber = Annotated[int | None, Query(ge=1, lt=1 << 31, description="Which attempt; the last one without.")]
+LogOffset = Annotated[int, Query(ge=0, lt=1 << 63)]
 
 
-class MatchOut(BaseModel):
-    """One line that a search found."""
+async def _attempt_log(
+    run_id: RowId,
+    request: Request,
+    database: DatabaseDep,
+    attempt: Annotated[int | None, Query(ge=1, lt=1 << 31, description="Which attempt; the last one without.")] = None,
+) -> AttemptLog:
+    return await attempt_log(database, request.app.state.settings, run_id, attempt)
+
+
+# The attempt that a route is asked about; `NotFound` when there is none.
+AttemptLogDep = Annotated[AttemptLog, Depends(_attempt_log)]
+
+
+class LineTime(BaseModel):
+    """When the line at an offset was written. Lines up to the next entry were written within a second of it."""
 
     offset: int
+    at: UtcMoment
     line: int
-    text: str
 
 
-class SearchOut(BaseModel):
-    """What a search found; `next_offset` is where to go on, null at the end."""
+class LineTimes(BaseModel):
+    """Times of lines, in their order."""
 
-    items: list[MatchOut]
-    next_offset: int | None
+    items: list[LineTime]
 
 
 @router.get(
     "/runs/{run_id}/log",
     summary="Read a part of a log",
     response_class=Response,
-    responses=_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "Bytes as the script printed them."}},
+    responses=LOG_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "Bytes as the script printed them."}},
 )
-async def read_log(  # noqa: PLR0913 - one parameter for each way to say which part
-    run_id: RowId,
-    request: Request,
+async def read_log(
     _actor: Annotated[Actor, require(Permission.READ)],
-    session: ReadSession,
-    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
+    source: AttemptLogDep,
+    offset: LogOffset = 0,
     limit: Annotated[int, Query(ge=1, le=_LARGEST_PART)] = _DEFAULT_PART,
     tail: Annotated[int | None, Query(ge=1, le=_MOST_LINES, description="The last so many lines instead.")] = None,
-    attempt: AttemptNumber = None,
 ) -> Response:
-    """Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far."""
-    run = await service.get(session, run_id)
-    log = _log_of(request, run_id, attempt or run.attempt, run.attempt)
+    """Bytes of the log.
+
+    `X-Log-Offset` says where they lie, `X-Log-Line` the number of the line that the first one belongs to, `X-Log-Size`
+    how many bytes there are so far, and `X-Log-Final` whether more can come.
+    """
+    log = source.log
     if tail is not None:
         offset = await asyncio.to_thread(log.tail_offset, tail, _LARGEST_PART)
         limit = _LARGEST_PART
     data = await asyncio.to_thread(log.read, offset, limit)
     headers = {
         "X-Log-Offset": str(offset),
+        "X-Log-Line": str(await asyncio.to_thread(log.lines_before, offset) + 1),
         "X-Log-Size": str(log.size),
-        "X-Log-Final": "true" if RunState(run.state).is_final else "false",
+        "X-Log-Final": "false" if source.final_state is None else "true",
     }
     return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.get("/runs/{run_id}/log/times", summary="Show when a log's lines were written", responses=LOG_ANSWERS)
+async def log_times(
+    _actor: Annotated[Actor, require(Permission.READ)],
+    source: AttemptLogDep,
+    from_offset: LogOffset = 0,
+    to_offset: LogOffset = (1 << 63) - 1,
+) -> LineTimes:
+    """Entries of the log's index that cover a range of bytes, at most 2,000: of a long range only some, evenly spread.
+
+    A line's time is that of the last entry at or before it.
+    """
+    entries = await asyncio.to_thread(source.log.index.between, from_offset, to_offset, most=_MOST_TIMES)
+    return LineTimes(
+        items=[
+            LineTime(offset=entry.offset, at=moment_of(entry.written_at_ms), line=entry.lines + 1) for entry in entries
+        ]
+    )
 
 
 @router.get(
     "/runs/{run_id}/log/stream",
     summary="Follow a log",
     response_class=StreamingResponse,
-    responses=_ANSWERS | {200: {"content": {"text/event-stream": {}}, "description": "`log` events, at last `end`."}},
+    responses=LOG_ANSWERS
+    | {200: {"content": {"text/event-stream": {}}, "description": "`log` events, at last `end`."}},
 )
-async def stream_log(  # noqa: PLR0913 - one parameter for each way to say from where
-    run_id: RowId,
-    request: Request,
+async def stream_log(
     _actor: Annotated[Actor, require(Permission.READ)],
     database: DatabaseDep,
-    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
-    attempt: AttemptNumber = None,
+    source: AttemptLogDep,
+    offset: LogOffset = 0,
     last_event_id: Annotated[
         int | None, Header(ge=0, lt=1 << 63, description="Resume where an earlier stream broke off.")
     ] = None,
 ) -> StreamingResponse:
-    """Server-sent events: each `log` holds a piece of text, and its id is the offset after it."""
-    async with database.read() as session:
-        run = await service.get(session, run_id)
-    log = _log_of(request, run_id, attempt or run.attempt, run.attempt)
+    """Server-sent events: each `log` holds a piece of text, and its id is the offset after it.
+
+    `end` comes when the attempt has ended, and says how; a run that is tried again goes on in the next attempt's log.
+    """
     return StreamingResponse(
-        _stream(database, run_id, log, offset if last_event_id is None else last_event_id),
+        _stream(database, source, offset if last_event_id is None else last_event_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-@router.get("/runs/{run_id}/log/search", summary="Search a log", responses=_ANSWERS)
-async def search_log(  # noqa: PLR0913 - one parameter for each part of the question
-    run_id: RowId,
-    request: Request,
-    _actor: Annotated[Actor, require(Permission.READ)],
-    session: ReadSession,
-    q: Annotated[str, Query(min_length=1, max_length=500)],
-    offset: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    attempt: AttemptNumber = None,
-) -> SearchOut:
-    """Lines that contain the words, letter case aside. A large log is searched in parts: go on at `next_offset`."""
-    run = await service.get(session, run_id)
-    log = _log_of(request, run_id, attempt or run.attempt, run.attempt)
-    found = await asyncio.to_thread(log.search, q, offset=offset, limit=limit, most_bytes=_SEARCHED_AT_ONCE)
-    items = [MatchOut(offset=match.offset, line=match.line, text=match.text) for match in found.matches]
-    return SearchOut(items=items, next_offset=found.next_offset)
 
 
 @router.get(
     "/runs/{run_id}/log/download",
     summary="Download a log",
     response_class=FileResponse,
-    responses=_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "The whole log."}},
+    responses=LOG_ANSWERS | {200: {"content": {"text/plain": {}}, "description": "The whole log."}},
 )
-async def download_log(
-    run_id: RowId,
-    request: Request,
-    _actor: Annotated[Actor, require(Permission.READ)],
-    session: ReadSession,
-    attempt: AttemptNumber = None,
-) -> Response:
-    """The whole log as a file."""
-    run = await service.get(session, run_id)
-    number = attempt or run.attempt
-    log = _log_of(request, run_id, number, run.attempt)
-    name = f"run-{run_id}-{number}.log"
-    if not log.size:
-        return Response(b"", media_type="text/plain", headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    return FileResponse(log.path, media_type="text/plain; charset=utf-8", filename=name)
+async def download_log(_actor: Annotated[Actor, require(Permission.READ)], source: AttemptLogDep) -> Response:
+    """The whole log as a file, named after run and attempt."""
+    if not source.log.size:
+        headers = {"Content-Disposition": f'attachment; filename="{source.name}"'}
+        return Response(b"", media_type="text/plain; charset=utf-8", headers=headers)
+    return FileResponse(source.log.path, media_type="text/plain; charset=utf-8", filename=source.name)
 
 
-def _log_of(request: Request, run_id: int, number: int, attempts: int) -> LogFile:
-    if number > attempts:
-        raise NotFound(f"Run {run_id} has no attempt {number}; its last is {attempts}.")
-    settings: Settings = request.app.state.settings
-    return LogFile(attempt_directory(settings.home, run_id, number) / LOG)
+def moment_of(milliseconds: int) -> datetime:
+    """The moment that the index of a log writes as milliseconds."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-async def _stream(database: Database, run_id: int, log: LogFile, offset: int) -> AsyncIterator[bytes]:
+async def _stream(database: Database, source: AttemptLog, offset: int) -> AsyncIterator[bytes]:
     """The stream holds no connection: it asks once at the start, and then when it hears of the run."""
     with database.changes.subscribe("run") as subscription:
-        async for event in sse_of(log, offset, _ended(database, run_id, subscription.has_word_of)):
+        ended = end_of(database, source.run_id, source.number, subscription.has_word_of)
+        async for event in sse_of(source.log, offset, ended):
             yield event
-
-
-def _ended(
-    database: Database, run_id: int, has_word_of: Callable[[str, int], bool]
-) -> Callable[[], Awaitable[str | None]]:
-    asked = False
-
-    async def ended() -> str | None:
-        nonlocal asked
-        if asked and not has_word_of("run", run_id):
-            return None
-        asked = True
-        async with database.read() as session:
-            state = RunState((await service.get(session, run_id)).state)
-        return state if state.is_final else None
-
-    return ended

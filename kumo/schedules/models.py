@@ -27,12 +27,13 @@ class Slot(Base):
     count: Mapped[int] = mapped_column(default=1)
     outcome: Mapped[str] = mapped_column(String(20))  # "run" or "skipped"
     reason: Mapped[str | None] = mapped_column(Text)  # of a skipped one: a word of `decisions.Skip`
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]
 
     __table_args__ = (
         UniqueConstraint("trigger_id", "due_at"),  # a due moment is acted on once
         Index("ix_slots_task_id", "task_id", "id"),  # the ledger of a task, newest first
+        Index("ix_slots_run_id", "run_id"),  # a run that is deleted leaves its slot
         {"sqlite_autoincrement": True},
     )
 

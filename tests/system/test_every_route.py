@@ -104,9 +104,13 @@ async def test_a_cursor_that_no_list_has_given_is_refused_by_every_list(
         ("/projects", "project_id", {}),
         ("/environments", "environment_id", {"packages": []}),
         ("/tasks", "task_id", {"command": "true", "project_id": 1}),
+        ("/variables", "variable_id", {"value": "x", "scope": "global"}),
     ]
     for path, name, body in made:
         ids[name] = (await client.post(path, json={"name": "one"} | body)).json()["id"]
+    file = f"/projects/{ids['project_id']}/files/main.py"
+    assert (await client.put(file, json={"content": "print()"})).is_success
+    ids["run_id"] = (await client.post(f"/tasks/{ids['task_id']}/run")).json()["id"]
     # Whatever a list is sorted by, these are no place in it.
     places = [
         "",
@@ -125,12 +129,14 @@ async def test_a_cursor_that_no_list_has_given_is_refused_by_every_list(
     encoded = [base64.urlsafe_b64encode(place.encode()).decode().rstrip("=") for place in places]
     asked = 0
     for path, operations in app.openapi()["paths"].items():
-        if not any(parameter["name"] == "cursor" for parameter in operations.get("get", {}).get("parameters", [])):
+        parameters = operations.get("get", {}).get("parameters", [])
+        if not any(parameter["name"] == "cursor" for parameter in parameters):
             continue
         url = f"http://kumo.test{path.format_map(ids)}"
-        assert (await client.get(url)).status_code == 200, path
+        needed = {p["name"]: "x" for p in parameters if p["in"] == "query" and p.get("required")}
+        assert (await client.get(url, params=needed)).status_code == 200, path
         for cursor in (*encoded, "!", "x", "\0", "雲", "_w", "x" * 1001):
-            answer = await client.get(url, params={"cursor": cursor})
+            answer = await client.get(url, params={"cursor": cursor} | needed)
             assert answer.status_code == 422, f"{path} {cursor}: {answer.text}"
             assert [detail["field"] for detail in answer.json()["error"]["details"]] == ["cursor"], path
         asked += 1

@@ -462,11 +462,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_slots_run_id_runs")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_slots_run_id_runs"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_slots_task_id_tasks")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slots")),
         sa.UniqueConstraint("trigger_id", "due_at", name=op.f("uq_slots_trigger_id_due_at")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("slots", schema=None) as batch_op:
+        batch_op.create_index("ix_slots_run_id", ["run_id"], unique=False)
         batch_op.create_index("ix_slots_task_id", ["task_id", "id"], unique=False)
