@@ -46,6 +46,9 @@ from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
+from kumo.schedules import hooks_api
+from kumo.schedules.followers import follow
+from kumo.schedules.hook_bodies import HookBodies
 from kumo.schedules.scheduler import Scheduler
 from kumo.secrets import open_vault
 from kumo.settings import Settings
@@ -63,7 +66,7 @@ log = structlog.get_logger(__name__)
 
 API_PREFIX = "/api/v1"
 
-PUBLIC_ROUTERS = (access_api.public_router, system_api.public_router)
+PUBLIC_ROUTERS = (access_api.public_router, hooks_api.public_router, system_api.public_router)
 ROUTERS = (
     runs_api.router,
     access_api.router,
@@ -75,11 +78,11 @@ ROUTERS = (
     pools_api.router,
     variables_api.router,
     run_log_api.router,
-    schedules_api.router,
-    dashboard.router,
     search_api.router,
     samples_api.router,
     removal_api.router,
+    schedules_api.router,
+    dashboard.router,
     system_api.router,
 )
 
@@ -129,20 +132,21 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
         database = open_database(settings)
         dispatcher = LocalDispatcher()
         loops = Loops(utc_now)
+        app.state.searches = Searches()
         try:
             app.state.vault = await open_vault(database, settings, utc_now())
-        app.state.searches = Searches()
             setup_token = await _first_account(database, settings)
             _set_state(app, database, settings, loops)
             await _bring_example(database, settings)
+            await app.state.hooks.bodies.settle_all(database)
             _start(app, database, settings, dispatcher, loops)
             yield setup_token
         finally:
             await loops.stop()
+            await app.state.searches.close()
             await dispatcher.close()
             await database.close()
 
-            await app.state.searches.close()
 
 def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loops) -> None:
     app.state.database = database
@@ -150,6 +154,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     app.state.interpreters = Interpreters(Uv(settings))
     app.state.intake = Intake(database, utc_now)
     app.state.login_throttle = LoginThrottle()
+    app.state.hooks = hooks_api.Hooks(HookBodies(settings.home))
     app.state.authenticator = Authenticator(
         database, session_lifetime=timedelta(hours=settings.session_hours), on_forget=app.state.streams.end_all
     )
@@ -158,7 +163,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
 def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
     remove_leftovers(settings, SnapshotStore(settings.home))
     preparation = Preparation(settings, app.state.interpreters, Resolver(database, app.state.vault))
-    supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now)
+    supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now).forever)
     loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)

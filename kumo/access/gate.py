@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ log = structlog.get_logger(__name__)
 SESSION_COOKIE: Final = "kumo_session"
 CSRF_COOKIE: Final = "kumo_csrf"
 
+# The address of a webhook, which is a secret itself.
+HOOKS: Final = "/api/v1/hooks/{token}"
+
 # All that a stranger may ask. Every other path under /api answers 401 without login, whether it exists or not.
 PUBLIC_ROUTES: Final = frozenset(
     {
@@ -48,7 +52,15 @@ PUBLIC_ROUTES: Final = frozenset(
         ("GET", "/api/v1/setup"),
         ("POST", "/api/v1/setup"),
         ("POST", "/api/v1/auth/login"),
+        ("POST", HOOKS),
     }
+)
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+
+# A placeholder is one part of a path, as it is for the router.
+_PUBLIC_PATTERNS: Final = tuple(
+    (method, path, re.compile("[^/]+".join(re.escape(part) for part in _PLACEHOLDER.split(path))))
+    for method, path in sorted(PUBLIC_ROUTES)
 )
 
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -166,6 +178,14 @@ class Gate:
         await self._app(scope, receive, send)
 
 
+def public_route(method: str, path: str) -> str | None:
+    """The path, as `PUBLIC_ROUTES` has it, of the public route that a request asks for; None when it asks for none."""
+    for public_method, public_path, pattern in _PUBLIC_PATTERNS:
+        if method == public_method and pattern.fullmatch(path):
+            return public_path
+    return None
+
+
 def is_guarded(path: str) -> bool:
     """Whether a path belongs to the API, and so to those only who are signed in."""
     return path == "/api" or path.startswith("/api/")
@@ -173,7 +193,7 @@ def is_guarded(path: str) -> bool:
 
 async def _admit(scope: Scope) -> Caller | None:
     """Who calls; None only on a public route. Raises `Unauthenticated` or `Forbidden` for whoever may not pass."""
-    is_public = (scope["method"], scope["path"]) in PUBLIC_ROUTES
+    is_public = public_route(scope["method"], scope["path"]) is not None
     presented = _presented(scope)
     caller = None
     if presented is not None and not (is_public and scope["method"] not in _READING_METHODS):

@@ -28,7 +28,9 @@ class LoginThrottle:
     not lock out a whole office.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, too_many: str = "Too many failed sign-ins.") -> None:
+        """`too_many` is the sentence that is told before the time to wait."""
+        self._too_many = too_many
         self._failures: dict[tuple[str, str], _Failures] = {}
 
     def check(self, account: str, address: str, now: datetime) -> None:
@@ -40,7 +42,7 @@ class LoginThrottle:
         if remaining > timedelta(0):
             seconds = math.ceil(remaining.total_seconds())
             unit = "second" if seconds == 1 else "seconds"
-            raise RateLimited(f"Too many failed sign-ins. Try again in {seconds} {unit}.", retry_after_seconds=seconds)
+            raise RateLimited(f"{self._too_many} Try again in {seconds} {unit}.", retry_after_seconds=seconds)
 
     def failed(self, account: str, address: str, now: datetime) -> None:
         """Count one failure."""

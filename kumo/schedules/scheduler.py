@@ -22,9 +22,9 @@ from kumo.db.base import UtcDateTime
 from kumo.db.session import Database
 from kumo.runs.models import Run
 from kumo.runs.states import OPEN
-from kumo.schedules.decisions import PUNCTUAL, Overlap, Skip, most_looked_at, plan
+from kumo.schedules.decisions import PUNCTUAL, Overlap, most_looked_at
 from kumo.schedules.models import Slot
-from kumo.schedules.service import RULE_COLUMNS, Moment, Rules, make_slots
+from kumo.schedules.service import RULE_COLUMNS, Rules, decide, make_slots
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.triggers import due_between, from_settings
 
@@ -168,37 +168,22 @@ async def _hold_tasks(session: AsyncSession, rules: dict[int, Rules]) -> Collect
 async def _handle(session: AsyncSession, due: Sequence[_Due], now: datetime) -> None:
     """Give every moment up to now its slot, and move the triggers on."""
     handled = await _handled(session, due, now)
-    moments = [moment for each in due for moment in _decide(each, handled, now)]
+    moments = [
+        moment
+        for each in due
+        for moment in decide(
+            each.rules,
+            each.row["id"],
+            [moment for moment in each.moments if (each.row["id"], moment) not in handled],
+            now,
+            left_out=each.left_out,
+            first_at=each.row["next_due_at"],
+        )
+    ]
     # A run that is queued first goes first: the longest due, and then the higher priority.
     moments.sort(key=lambda moment: (moment.at, -moment.rules.priority, moment.trigger_id))
     await make_slots(session, moments, now)
     await session.execute(_MOVE_ON, [{"b_id": each.row["id"], "b_next_due_at": each.next_due_at} for each in due])
-
-
-def _decide(due: _Due, handled: Collection[tuple[int, datetime]], now: datetime) -> list[Moment]:
-    trigger_id, rules = due.row["id"], due.rules
-    moments = [moment for moment in due.moments if (trigger_id, moment) not in handled]
-    decided = plan(
-        moments,
-        due.left_out,
-        catch_up=rules.catch_up,
-        window=timedelta(seconds=rules.window_seconds),
-        now=now,
-        blacked_out=rules.black_out(moments),
-    )
-    found = [
-        Moment(rules=rules, trigger_id=trigger_id, at=each.at, skip=each.skip)
-        for each in decided.due
-        if each.skip is not Skip.MISSED
-    ]
-    if missed := [each.at for each in decided.due if each.skip is Skip.MISSED]:
-        first_at = due.row["next_due_at"] if decided.missed_before else missed[0]
-        count = decided.missed_before + len(missed)
-        found.append(
-            Moment(rules=rules, trigger_id=trigger_id, at=missed[-1], skip=Skip.MISSED, first_at=first_at, count=count)
-        )
-        log.warning("slots were missed", task_id=rules.task_id, trigger_id=trigger_id, count=count)
-    return found
 
 
 async def _handled(session: AsyncSession, due: Sequence[_Due], now: datetime) -> set[tuple[int, datetime]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import RowMapping, Table, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,10 +18,12 @@ from kumo.runs.models import Run
 from kumo.runs.service import Cause, Wish, move_run, request_runs, request_stop
 from kumo.runs.states import OPEN, WAITING, RunState
 from kumo.runs.tally import Ended, note_ends
-from kumo.schedules.decisions import CatchUp, Overlap, Skip, admit
+from kumo.schedules.decisions import CatchUp, Overlap, Skip, admit, plan
 from kumo.schedules.models import Slot
 from kumo.tasks.models import Task
 from kumo.tasks.policies import Blackout
+
+log = structlog.get_logger(__name__)
 
 _slots = cast(Table, Slot.__table__)
 _tasks = cast(Table, Task.__table__)
@@ -112,6 +115,42 @@ class Moment:
             "run_id": self.run_id,
             "created_at": now,
         }
+
+
+def decide(  # noqa: PLR0913 - the moments of one trigger, and how they came
+    rules: Rules,
+    trigger_id: int,
+    moments: Sequence[datetime],
+    now: datetime,
+    *,
+    left_out: int = 0,
+    first_at: datetime | None = None,
+    cause: str = "slot",
+) -> list[Moment]:
+    """What becomes of some moments of one trigger that have come, in order; see `plan`.
+
+    Where earlier ones are left out, `first_at` is the first of these. What was missed is told as one gap.
+    """
+    window = timedelta(seconds=rules.window_seconds)
+    blacked_out = rules.black_out(moments)
+    decided = plan(moments, left_out, catch_up=rules.catch_up, window=window, now=now, blacked_out=blacked_out)
+    found = [
+        Moment(rules=rules, trigger_id=trigger_id, at=each.at, skip=each.skip, cause=cause)
+        for each in decided.due
+        if each.skip is not Skip.MISSED
+    ]
+    if missed := [each.at for each in decided.due if each.skip is Skip.MISSED]:
+        gap = Moment(
+            rules=rules,
+            trigger_id=trigger_id,
+            at=missed[-1],
+            skip=Skip.MISSED,
+            first_at=first_at if left_out else missed[0],
+            count=left_out + len(missed),
+        )
+        found.append(gap)
+        log.warning("slots were missed", task_id=rules.task_id, trigger_id=trigger_id, count=gap.count)
+    return found
 
 
 async def make_slots(session: AsyncSession, moments: Sequence[Moment], now: datetime) -> None:

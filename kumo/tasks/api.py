@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import APIRouter, Depends, Header, Query, Request, status
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,13 +17,13 @@ from kumo.clock import utc_now
 from kumo.errors import InvalidInput
 from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
 from kumo.projects.models import Project
+from kumo.secrets import Vault
 from kumo.tasks import service, uses
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
 from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
-from kumo.tasks.triggers import from_settings
 
 router = APIRouter(tags=["tasks"])
 # Apart, so that each stands under the heading of what it deletes.
@@ -34,6 +34,13 @@ _NULLABLE = frozenset({"environment_id", "timeout_seconds", "pool", "failure_thr
 # Objects of which a request may give some fields: the others keep their values.
 _PARTIAL: dict[str, type[Retry | Limits | RateLimit]] = {"retry": Retry, "limits": Limits, "rate_limit": RateLimit}
 
+
+async def _vault(request: Request) -> Vault:
+    found: Vault = request.app.state.vault
+    return found
+
+
+VaultDep = Annotated[Vault, Depends(_vault)]
 IfMatch = Annotated[
     int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
 ]
@@ -75,12 +82,12 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
     responses=error_answers("unauthenticated", "forbidden", "validation_error", "conflict"),
 )
 async def create_task(
-    body: TaskCreate, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
+    body: TaskCreate, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession, vault: VaultDep
 ) -> TaskOut:
     """Create a task; its triggers count from now."""
     now = utc_now()
     definition = TaskDefinition(**_said(body, {name: policy() for name, policy in _PARTIAL.items()}))
-    task = await service.create(session, definition, _wishes(body.triggers or [], now), now)
+    task = await service.create(session, definition, _wishes(body.triggers or [], now, vault), now)
     return (await _show(session, [task]))[0]
 
 
@@ -100,12 +107,13 @@ async def change_task(
     body: TaskFields,
     _actor: Annotated[Actor, require(Permission.WRITE)],
     session: WriteSession,
+    vault: VaultDep,
     if_match: IfMatch = None,
 ) -> TaskOut:
     """Change the fields that are given; a trigger without an `id` is new and counts from now."""
     _refuse_null(body)
     now = utc_now()
-    wishes = None if body.triggers is None else _wishes(body.triggers, now)
+    wishes = None if body.triggers is None else _wishes(body.triggers, now, vault)
     before = await service.definition_of(session, task_id)
     said = _said(body, {name: getattr(before, name) for name in _PARTIAL})
     task = await service.change(session, task_id, said, wishes, seen_version=if_match, now=now)
@@ -186,12 +194,12 @@ def _said(body: TaskFields, before: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _wishes(triggers: Sequence[TriggerIn], now: datetime) -> list[TriggerWish]:
+def _wishes(triggers: Sequence[TriggerIn], now: datetime, vault: Vault) -> list[TriggerWish]:
     ids = [given.id for given in triggers if given.id is not None]
     if len(ids) != len(set(ids)):
         raise InvalidInput.at("triggers", "The same trigger is given twice.")
     return [
-        TriggerWish(id=given.id, trigger=given.to_trigger(field=f"triggers.{position}", now=now))
+        TriggerWish(id=given.id, trigger=given.to_trigger(field=f"triggers.{position}", now=now, seal=vault.encrypt))
         for position, given in enumerate(triggers)
     ]
 
@@ -217,13 +225,8 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: st
         **columns,
         project_name=project_name,
         pool=pool,
-        triggers=[_trigger_out(row) for row in triggers],
+        triggers=[TriggerOut.of(row) for row in triggers],
         next_due_at=min(due) if due and task.active else None,
         last_run=last_run,
     )
 
-
-def _trigger_out(row: TriggerRow) -> TriggerOut:
-    trigger = from_settings(row.type, row.settings)
-    values = {name: getattr(trigger, name, None) for name in TriggerOut.model_fields if name not in ("id", "type")}
-    return TriggerOut.model_validate({"id": row.id, "type": row.type} | values)

@@ -16,6 +16,7 @@ from kumo.environments.models import Environment
 from kumo.errors import ChangedMeanwhile, Conflict, InvalidInput, NameTaken, NotFound
 from kumo.projects.models import Project
 from kumo.tasks.command import split_command
+from kumo.tasks.following import refuse_followed
 from kumo.tasks.models import Pool, Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_proxy
 from kumo.tasks.time_zones import zone
@@ -153,6 +154,7 @@ async def remove(session: AsyncSession, task_id: int, *, open_runs: int, now: da
     if open_runs:
         runs, them = ("1 run", "it") if open_runs == 1 else (f"{open_runs} runs", "them")
         raise Conflict(f"Task {task.name!r} has {runs} queued or going. Stop {them} first.")
+    await refuse_followed(session, task)
     task.deleted_at = now
     task.active = False
     task.pool_id = None

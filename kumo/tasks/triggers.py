@@ -128,6 +128,37 @@ class Date(_ByTheClock):
             yield self.at
 
 
+class _ByEvents:
+    """What is due when something happens, and never by the clock."""
+
+    def moments_after(self, moment: datetime) -> Iterator[datetime]:  # noqa: ARG002 - as every trigger
+        """None."""
+        return iter(())
+
+    def next_after(self, moment: datetime) -> datetime | None:  # noqa: ARG002 - as every trigger
+        """None."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class After(_ByEvents):
+    """Whenever a run of another task ends: `success` is exit code 0, `failure` all that Kumo counts as one.
+
+    With `end` however a run ends that had begun, also where a person stopped it.
+    """
+
+    task_id: int
+    on: Outcome = "success"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook(_ByEvents):
+    """Whenever the trigger's address is called."""
+
+    sealed_secret: str | None = None  # what callers sign with, encrypted, in base64
+    keeps_secret: bool = field(default=False, compare=False)  # of a change: the secret stays as it is
+
+
 def to_settings(trigger: Trigger) -> tuple[str, dict[str, Any]]:
     """The trigger's type and its settings as JSON, for the database."""
     if isinstance(trigger, Cron):
@@ -135,6 +166,10 @@ def to_settings(trigger: Trigger) -> tuple[str, dict[str, Any]]:
         return "cron", settings | _bounds_to_json(trigger)
     if isinstance(trigger, Interval):
         return "interval", {"seconds": trigger.seconds} | _bounds_to_json(trigger)
+    if isinstance(trigger, After):
+        return "after", {"task_id": trigger.task_id, "on": trigger.on}
+    if isinstance(trigger, Webhook):
+        return "webhook", {"sealed_secret": trigger.sealed_secret}
     assert isinstance(trigger, Date)
     return "date", {"at": trigger.at.isoformat()}
 
@@ -145,6 +180,10 @@ def from_settings(kind: str, settings: dict[str, Any], *, seed: int = 0) -> Trig
         return Cron(expression=settings["expression"], timezone=settings["timezone"], **_bounds(settings), seed=seed)
     if kind == "interval":
         return Interval(seconds=settings["seconds"], **_bounds(settings), seed=seed)
+    if kind == "after":
+        return After(**settings)
+    if kind == "webhook":
+        return Webhook(**settings)
     assert kind == "date", kind
     return Date(at=datetime.fromisoformat(settings["at"]))
 

@@ -8,7 +8,7 @@ from typing import Literal
 from kumo.tasks.clock_changes import Told, left_out, told
 from kumo.tasks.cron import has_fixed_times, in_english, plain_expression
 from kumo.tasks.time_zones import zone
-from kumo.tasks.triggers import Cron, Date, Interval, Trigger, due_moments
+from kumo.tasks.triggers import After, Cron, Date, Interval, Outcome, Trigger, Webhook, due_moments
 from kumo.tasks.wording_zh import in_chinese
 
 Language = Literal["en", "zh-CN"]
@@ -16,6 +16,12 @@ Language = Literal["en", "zh-CN"]
 _OFTEN = timedelta(seconds=10)
 _LAST_SAFE_DAY = 28
 _UNITS = (("days", "天", 86400), ("hours", "小时", 3600), ("minutes", "分钟", 60), ("seconds", "秒", 1))
+
+_AFTER: dict[Outcome, tuple[str, str]] = {
+    "success": ("Whenever a run of task {} succeeds", "每当任务 {} 运行成功时"),
+    "failure": ("Whenever a run of task {} fails", "每当任务 {} 运行失败时"),
+    "end": ("Whenever a run of task {} ends", "每当任务 {} 运行结束时"),
+}
 
 
 def describe(trigger: Trigger, language: Language) -> str:
@@ -29,6 +35,10 @@ def describe(trigger: Trigger, language: Language) -> str:
         # "Every minute", but "every 90 seconds".
         words = f"Every {span.removeprefix('1 ')}" if language == "en" else f"每 {span}"
         return words + _bounds(trigger, language)
+    if isinstance(trigger, After):
+        return _AFTER[trigger.on][0 if language == "en" else 1].format(trigger.task_id)
+    if isinstance(trigger, Webhook):
+        return "Whenever its address is called" if language == "en" else "每当其地址被调用时"
     assert isinstance(trigger, Date)
     moment = _moment(trigger.at, "UTC")
     return f"Once, at {moment}" if language == "en" else f"仅一次：{moment}"

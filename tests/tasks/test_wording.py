@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kumo.tasks.clock_changes import left_out, told
-from kumo.tasks.triggers import Cron, Date, Interval, due_moments
+from kumo.tasks.triggers import After, Cron, Date, Interval, Webhook, due_moments
 from kumo.tasks.wording import describe, describe_change, warnings
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -32,6 +32,20 @@ def interval(seconds: float) -> Interval:
 def test_an_interval_in_words(seconds: float, english: str, chinese: str) -> None:
     assert describe(interval(seconds), "en") == english
     assert describe(interval(seconds), "zh-CN") == chinese
+
+
+@pytest.mark.parametrize(
+    ("trigger", "english", "chinese"),
+    [
+        (After(task_id=7), "Whenever a run of task 7 succeeds", "每当任务 7 运行成功时"),
+        (After(task_id=7, on="failure"), "Whenever a run of task 7 fails", "每当任务 7 运行失败时"),
+        (After(task_id=7, on="end"), "Whenever a run of task 7 ends", "每当任务 7 运行结束时"),
+        (Webhook(), "Whenever its address is called", "每当其地址被调用时"),
+    ],
+)
+def test_what_is_due_by_events_in_words(trigger: After | Webhook, english: str, chinese: str) -> None:
+    assert (describe(trigger, "en"), describe(trigger, "zh-CN")) == (english, chinese)
+    assert warnings(trigger, NOW, "en") == []
 
 
 def test_a_date_in_words() -> None:

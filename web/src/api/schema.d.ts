@@ -396,6 +396,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hooks/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Call a webhook
+         * @description Queue a run of the trigger's task. The script finds the body, up to 1 MiB, in the file `KUMO_WEBHOOK_BODY`.
+         */
+        post: operations["call_webhook_api_v1_hooks__token__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interpreters": {
         parameters: {
             query?: never;
@@ -1441,6 +1461,14 @@ export interface components {
              * @enum {string}
              */
             state: "queued" | "building" | "ready" | "failed";
+        };
+        /**
+         * Called
+         * @description What became of a call.
+         */
+        Called: {
+            /** Run Id */
+            run_id: number;
         };
         /**
          * CauseOut
@@ -3157,6 +3185,15 @@ export interface components {
          *       "at": "2027-01-01T00:00:00Z",
          *       "type": "date"
          *     }
+         * @example {
+         *       "on": "success",
+         *       "task_id": 7,
+         *       "type": "after"
+         *     }
+         * @example {
+         *       "secret": "a long random word",
+         *       "type": "webhook"
+         *     }
          */
         TriggerIn: {
             /**
@@ -3175,6 +3212,11 @@ export interface components {
              */
             expression?: string | null;
             /**
+             * Has Secret
+             * @description Told by answers; ignored in requests.
+             */
+            has_secret?: boolean | null;
+            /**
              * Id
              * @description Of a trigger that the task has and that stays as it is.
              */
@@ -3185,15 +3227,30 @@ export interface components {
              */
             jitter_seconds?: number | null;
             /**
+             * On
+             * @description after: which ends count; success without. `end` is any end of a run that had begun.
+             */
+            on?: ("success" | "failure" | "end") | null;
+            /**
              * Seconds
              * @description interval: from 1 second to 366 days.
              */
             seconds?: number | null;
             /**
+             * Secret
+             * @description webhook: calls must be signed with it (X-Hub-Signature-256). null: they need not; of a trigger that the task has, one that is left out stays.
+             */
+            secret?: string | null;
+            /**
              * Start At
              * @description interval: the first due moment, now without; cron: no due moment before this.
              */
             start_at?: string | null;
+            /**
+             * Task Id
+             * @description after: the task whose runs are followed.
+             */
+            task_id?: number | null;
             /**
              * Timezone
              * @description cron: an IANA name; UTC without.
@@ -3203,7 +3260,12 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "cron" | "interval" | "date";
+            type: "cron" | "interval" | "date" | "after" | "webhook";
+            /**
+             * Url Path
+             * @description Told by answers; ignored in requests.
+             */
+            url_path?: string | null;
         };
         /**
          * TriggerOut
@@ -3216,21 +3278,32 @@ export interface components {
             end_at?: string | null;
             /** Expression */
             expression?: string | null;
+            /** Has Secret */
+            has_secret?: boolean | null;
             /** Id */
             id: number;
             /** Jitter Seconds */
             jitter_seconds?: number | null;
+            /** On */
+            on?: ("success" | "failure" | "end") | null;
             /** Seconds */
             seconds?: number | null;
             /** Start At */
             start_at?: string | null;
+            /** Task Id */
+            task_id?: number | null;
             /** Timezone */
             timezone?: string | null;
             /**
              * Type
              * @enum {string}
              */
-            type: "cron" | "interval" | "date";
+            type: "cron" | "interval" | "date" | "after" | "webhook";
+            /**
+             * Url Path
+             * @description webhook: the address, told once by the answer to the request that makes it.
+             */
+            url_path?: string | null;
         };
         /** ValidationError */
         ValidationError: {
@@ -4568,6 +4641,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    call_webhook_api_v1_hooks__token__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sha256= and the HMAC of the body, where asked for. */
+                "X-Hub-Signature-256"?: string | null;
+            };
+            path: {
+                /** @description The secret part of the trigger's address. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "*/*": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Called"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
             /** @description unavailable */
