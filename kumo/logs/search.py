@@ -67,35 +67,38 @@ def search(
 
 
 def _search_one(finder: Finder, place: Place, number: int) -> Iterator[Step]:
-    describe = _Describer(place.log)
-    position = place.offset
-    line = place.log.line_start(position)  # where the line begins that the byte at `position` belongs to
+    """Whole lines, as many as a block holds; of a line longer than that one block after the other."""
+    log, position = place.log, place.offset
+    describe = _Describer(log)
+    line = log.line_start(position)  # where the line begins that the byte at `position` belongs to
     while True:
-        block = place.log.read(position, finder.block_bytes)
+        block = log.read(position, finder.block_bytes)
         is_at_end = len(block) < finder.block_bytes
+        if finder.overlap is None and line < position:
+            # Only a line's beginning counts, which has been searched.
+            newline = block.find(b"\n")
+            position += newline + 1 or len(block)
+            line = line if newline < 0 else position
+            yield Step(place=number, offset=position, is_at_end=is_at_end and newline < 0)
+            if is_at_end and newline < 0:
+                return
+            continue
         end = len(block) if is_at_end else block.rfind(b"\n") + 1
-        is_within_a_line = not end and not is_at_end
+        is_part_of_line = not end and not is_at_end
         following = position + end
-        if is_within_a_line:
+        if is_part_of_line:
             end = len(block)
-            following = _after_part_of_a_line(finder, place.log, block, position)
+            following = position + end - (finder.overlap or 0)
         for spot in finder.spots(block, end):
             match = describe(block, spot, position=position, line=line)
-            offset = following if is_within_a_line else position + spot.next_line
+            offset = following if is_part_of_line else position + spot.next_line
             yield Step(place=number, offset=offset, match=match)
-        if not is_within_a_line or following > position + len(block):
-            line = following
         position = following
+        if not is_part_of_line:
+            line = position
         yield Step(place=number, offset=position, is_at_end=is_at_end)
         if is_at_end:
             return
-
-
-def _after_part_of_a_line(finder: Finder, log: LogFile, block: bytes, position: int) -> int:
-    """Where to go on after a block that is a part of one line: in the line, or after it once all is known of it."""
-    if finder.overlap is None or any(finder.spots(block, len(block))):
-        return log.next_line(position + len(block))
-    return position + len(block) - finder.overlap
 
 
 class _Describer:

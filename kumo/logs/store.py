@@ -74,15 +74,6 @@ class LogFile:
             position = start
         return 0
 
-    def next_line(self, offset: int) -> int:
-        """Where the first line begins after the line that a byte belongs to; the file's end after the last."""
-        while block := self.read(offset, _BLOCK_BYTES):
-            newline = block.find(b"\n")
-            if newline >= 0:
-                return offset + newline + 1
-            offset += len(block)
-        return offset
-
     def count_lines(self, start: int, end: int) -> int:
         """How many lines end in a range of bytes."""
         count = 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -89,17 +89,17 @@ def found_by(log: LogFile, query: Query, *, offset: int = 0, most: int = 1000) -
 @given(data=logs, query=queries, most=st.integers(1, 5))
 def test_a_search_finds_what_reading_each_line_finds(log: LogFile, data: bytes, query: Query, most: int) -> None:
     log.path.write_bytes(data)
-    if query.is_pattern and max(map(len, data.split(b"\n"))) >= finders.PatternFinder.block_bytes:
-        return  # of a line longer than a block only the beginning is searched; see below
+    assume(max(map(len, data.split(b"\n"))) < finder_of(query).block_bytes)  # longer lines: see below
     found = found_by(log, query, most=most)
     assert [(match.offset, match.line, match.match_offset) for match in found] == list(naive(data, query))
 
 
 @quickly
-@given(data=logs, query=st.builds(Query, words=words, minds_case=st.booleans()), offset=st.integers(0, 80))
+@given(data=logs, query=queries, offset=st.integers(0, 80))
 def test_a_search_that_begins_within_the_log_tells_the_same_of_what_comes_after(
     log: LogFile, data: bytes, query: Query, offset: int
 ) -> None:
+    assume(max(map(len, data.split(b"\n"))) < finder_of(query).block_bytes)
     log.path.write_bytes(data)
     offset = data[:offset].rfind(b"\n") + 1
     found = found_by(log, query, offset=offset)
@@ -107,10 +107,11 @@ def test_a_search_that_begins_within_the_log_tells_the_same_of_what_comes_after(
 
 
 @quickly
-@given(data=logs, query=st.builds(Query, words=words, minds_case=st.booleans()), patience=st.integers(1, 4))
+@given(data=logs, query=queries, patience=st.integers(1, 4))
 def test_a_search_goes_on_after_every_step(log: LogFile, data: bytes, query: Query, patience: int) -> None:
     """A request may end after any step; the next one begins at the offset that it left."""
     log.path.write_bytes(data)
+    in_one_go = found_by(log, query)
     found: list[Match] = []
     offset, is_at_end = 0, False
     while not is_at_end:
@@ -119,9 +120,7 @@ def test_a_search_goes_on_after_every_step(log: LogFile, data: bytes, query: Que
             offset, is_at_end = step.offset, step.is_at_end
             if step.match is not None:
                 found.append(step.match)
-    assert [(match.offset, match.match_offset) for match in found] == [
-        (start, at) for start, _number, at in naive(data, query)
-    ]
+    assert found == in_one_go
 
 
 @quickly
@@ -138,20 +137,36 @@ def test_the_text_of_a_match_is_its_line_and_says_where_it_matches(log: LogFile,
 def test_of_a_long_line_the_part_round_the_match_is_told(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log")
     log.path.write_bytes(b"first\n" + b"\xe6\x97\xa5" * 200_000 + b"Needle" + b"y" * 700_000 + b"needle\nlast needle")
-    first, second = found_by(log, Query(words="needle"))
+    first, again, last = found_by(log, Query(words="needle"))
     assert (first.line, first.offset, first.match_offset) == (2, 6, 600_006)
     assert first.text[first.match_start : first.match_end] == "Needle"
     assert len(first.text.encode()) <= 4096
     assert first.text.startswith("日")
-    assert (second.line, second.text) == (3, "last needle")
+    assert (again.line, again.offset, again.match_offset) == (2, 6, 1_300_012)
+    assert (last.line, last.text) == (3, "last needle")
 
 
-def test_a_line_without_an_end_is_searched_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_longer_than_a_block_is_told_of_again_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finders.WordsFinder, "block_bytes", 10)
     log = LogFile(tmp_path / "log")
     log.path.write_bytes(b"." * 95 + b"word" + b"." * 50 + b"word\nword")
     found = found_by(log, Query(words="word"), most=1)
-    assert [(match.offset, match.match_offset) for match in found] == [(0, 95), (154, 154)]
+    assert [(match.offset, match.match_offset, match.line) for match in found] == [
+        (0, 95, 1),
+        (0, 149, 1),
+        (154, 154, 2),
+    ]
+
+
+@quickly
+@given(data=st.text("abé", max_size=80), query=st.builds(Query, words=st.text("abé", min_size=1, max_size=6)))
+def test_no_part_of_a_long_line_is_left_out(log: LogFile, data: str, query: Query) -> None:
+    log.path.write_text(data)
+    assert bool(found_by(log, query)) == (query.words in data)
+    for match in found_by(log, query):
+        assert data.encode()[match.match_offset :].startswith(query.words.encode())
 
 
 def test_an_expression_is_looked_for_in_the_first_ten_thousand_characters_of_a_line(tmp_path: Path) -> None:
