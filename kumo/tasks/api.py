@@ -229,4 +229,3 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: st
         next_due_at=min(due) if due and task.active else None,
         last_run=last_run,
     )
-
