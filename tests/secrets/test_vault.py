@@ -21,7 +21,7 @@ from kumo.secrets import KEY_FILE, Undecryptable, Vault, fingerprint, forget_key
 from kumo.settings import Settings
 from tests.server import KumoServer
 
-OLD, NEW = os.urandom(32), os.urandom(32)
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 
 
 def text(*keys: bytes) -> str:
