@@ -29,7 +29,7 @@ _KEEP_ALIVE_SECONDS = 15.0
 _GATHER_SECONDS = 0.05
 
 
-class PoolOut(BaseModel):
+class ConnectionsOut(BaseModel):
     """How busy the database connections are."""
 
     size: int
@@ -52,7 +52,7 @@ class Health(BaseModel):
 
     status: str
     database: str | None = None
-    pool: PoolOut | None = None
+    pool: ConnectionsOut | None = None
     loops: list[LoopOut] | None = None
     disk_free_bytes: int | None = None
 
@@ -93,7 +93,7 @@ async def health(request: Request, database: DatabaseDep) -> Health:
     return Health(
         status="ok" if all(state.running for state in loops.states.values()) else "degraded",
         database=database.url.get_backend_name(),
-        pool=PoolOut(size=figures.size, in_use=figures.in_use, overflow=figures.overflow),
+        pool=ConnectionsOut(size=figures.size, in_use=figures.in_use, overflow=figures.overflow),
         loops=[LoopOut.model_validate(state, from_attributes=True) for state in loops.states.values()],
         disk_free_bytes=shutil.disk_usage(_settings(request).home).free,
     )

@@ -1499,6 +1499,18 @@ export interface components {
             same: string[];
         };
         /**
+         * ConnectionsOut
+         * @description How busy the database connections are.
+         */
+        ConnectionsOut: {
+            /** In Use */
+            in_use: number;
+            /** Overflow */
+            overflow: number;
+            /** Size */
+            size: number;
+        };
+        /**
          * Counts
          * @description How many there are.
          */
@@ -1990,7 +2002,7 @@ export interface components {
             disk_free_bytes?: number | null;
             /** Loops */
             loops?: components["schemas"]["LoopOut"][] | null;
-            pool?: components["schemas"]["kumo__system__api__PoolOut"] | null;
+            pool?: components["schemas"]["ConnectionsOut"] | null;
             /** Status */
             status: string;
         };
@@ -2338,9 +2350,25 @@ export interface components {
          */
         PoolList: {
             /** Items */
-            items: components["schemas"]["kumo__tasks__pools_api__PoolOut"][];
+            items: components["schemas"]["PoolOut"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * PoolOut
+         * @description A pool.
+         */
+        PoolOut: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Slots */
+            slots: number;
+            /** Version */
+            version: number;
         };
         /**
          * Preview
@@ -3541,34 +3569,6 @@ export interface components {
         ZoneList: {
             /** Items */
             items: string[];
-        };
-        /**
-         * PoolOut
-         * @description How busy the database connections are.
-         */
-        kumo__system__api__PoolOut: {
-            /** In Use */
-            in_use: number;
-            /** Overflow */
-            overflow: number;
-            /** Size */
-            size: number;
-        };
-        /**
-         * PoolOut
-         * @description A pool.
-         */
-        kumo__tasks__pools_api__PoolOut: {
-            /** Created At */
-            created_at: string;
-            /** Id */
-            id: number;
-            /** Name */
-            name: string;
-            /** Slots */
-            slots: number;
-            /** Version */
-            version: number;
         };
     };
     responses: never;
@@ -4925,7 +4925,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["kumo__tasks__pools_api__PoolOut"];
+                    "application/json": components["schemas"]["PoolOut"];
                 };
             };
             /** @description unauthenticated */
@@ -5055,7 +5055,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["kumo__tasks__pools_api__PoolOut"];
+                    "application/json": components["schemas"]["PoolOut"];
                 };
             };
             /** @description unauthenticated */
