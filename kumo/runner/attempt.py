@@ -11,7 +11,6 @@ A crash between 1 and 4 leaves a marker that nobody holds and no result: the att
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import time
@@ -30,6 +29,8 @@ from kumo.runner.contract import (
     stop_is_requested,
     write_result,
 )
+from kumo.runner.guard import Guard, SamplingGuard
+from kumo.runner.limits import Limits
 from kumo.runner.output import Output
 from kumo.runner.variables import remove_variables, write_variables
 from kumo.runner.watch import Usage, Watch
@@ -60,7 +61,7 @@ class Runner:
         if marker is None:
             self._report(Report(run_id=spec.run_id, attempt=spec.attempt))
             return
-        cpu_before = _cpu_seconds_of_children()
+        cpu_before = tree.cpu_seconds_of_ended()
         output = Output(spec.directory)
         try:
             end = self._carry_out(spec, output, started)
@@ -71,7 +72,7 @@ class Runner:
             if spec.variable_files:
                 remove_variables(spec.directory)
         output.close()
-        result = _result(end, output, started, _cpu_seconds_of_children() - cpu_before)
+        result = _result(end, output, started, tree.cpu_seconds_of_ended() - cpu_before)
         _leave(spec.directory, result)
         os.close(marker)
         os.chdir("/")  # so that an idle runner keeps nobody's directory busy
@@ -91,10 +92,20 @@ class Runner:
         except OSError as error:
             return _not_started(output, *_why_not_started(spec, error))
         self._report(Report(run_id=spec.run_id, attempt=spec.attempt, started=started))
-        watch = Watch(spec, child, output, self._stop_pipe)
-        watch.until_all_is_gone()
+        guard = _guard_for(spec)
+        watch = Watch(spec, child, output, self._stop_pipe, guard)
+        try:
+            watch.until_all_is_gone()
+        finally:
+            guard.end()
         assert watch.status is not None
-        return _End(outcome=watch.outcome, exit_code=os.waitstatus_to_exitcode(watch.status), usage=watch.usage)
+        return _End(
+            outcome=watch.outcome,
+            exit_code=os.waitstatus_to_exitcode(watch.status),
+            reason=watch.reason,
+            usage=watch.usage,
+            limits_by=guard.by,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +116,12 @@ class _End:
     exit_code: int | None = None
     reason: str | None = None
     usage: Usage = field(default_factory=Usage)
+    limits_by: str | None = None
+
+
+def _guard_for(spec: AttemptSpec) -> Guard:
+    limits = Limits(memory_bytes=spec.memory_bytes, cpu_percent=spec.cpu_percent, processes=spec.processes)
+    return Guard() if limits.are_none else SamplingGuard(limits)
 
 
 def _not_started(output: Output, exit_code: int, reason: str) -> _End:
@@ -165,12 +182,6 @@ def _why_not_started(spec: AttemptSpec, error: OSError) -> tuple[int, str]:
     return COMMAND_NOT_EXECUTABLE, f"The command {command!r} cannot be started: {error.strerror}."
 
 
-def _cpu_seconds_of_children() -> float:
-    """What all children that this process has waited for used, of earlier attempts too."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _result(end: _End, output: Output, started: Started, cpu_seconds: float) -> Result:
     ended_at = time.time()
     # A script shorter than a sampling tick has no peak but its average.
@@ -186,6 +197,7 @@ def _result(end: _End, output: Output, started: Started, cpu_seconds: float) -> 
         cpu_seconds=round(cpu_seconds, 3),
         log_bytes=output.written_bytes,
         log_dropped_bytes=output.dropped_bytes,
+        limits_by=end.limits_by,
     )
 
 

@@ -54,7 +54,8 @@ def state_after(result: Result) -> RunState:
         return RunState.STOPPED
     if result.outcome == "timed_out":
         return RunState.TIMED_OUT
-    return RunState.SUCCEEDED if result.exit_code == 0 else RunState.FAILED
+    # Ended for a limit: failed whatever the exit code, since it may be the processes left behind that went too far.
+    return RunState.SUCCEEDED if result.outcome == "exited" and result.exit_code == 0 else RunState.FAILED
 
 
 def reason_after(result: Result, timeout_seconds: float | None) -> str | None:
@@ -65,6 +66,6 @@ def reason_after(result: Result, timeout_seconds: float | None) -> str | None:
         return f"Ran into its timeout of {timeout_seconds:g} seconds."
     if result.outcome == "exited" and result.exit_code is not None and result.exit_code < 0:
         return f"Ended by signal {-result.exit_code}."
-    if result.log_dropped_bytes:
-        return f"The disk was full: {result.log_dropped_bytes} bytes of output could not be kept."
+    if lost_bytes := result.log_dropped_bytes - result.log_capped_bytes:
+        return f"The disk was full: {lost_bytes} bytes of output could not be kept."
     return None

@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kumo.runner.contract import attempt_directory, read_result
+from tests.rights import mounted
 from tests.runner.conftest import Attempts
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    assert os.geteuid() == 0, "mounting a small file system needs root"
-    disk = tmp_path / "small"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(tmp_path / "small", "2m") as disk:
+        yield disk
 
 
 async def test_output_that_does_not_fit_is_dropped_and_counted_and_the_script_goes_on(

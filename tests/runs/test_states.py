@@ -62,10 +62,18 @@ def test_only_started_runs_hold_a_place() -> None:
         ({"outcome": "timed_out", "exit_code": 0}, RunState.TIMED_OUT, "Ran into its timeout of 2.5 seconds."),
         ({"outcome": "stopped", "exit_code": 0}, RunState.STOPPED, None),
         ({"outcome": "stopped", "exit_code": -15}, RunState.STOPPED, None),
+        ({"outcome": "limit", "exit_code": -9, "reason": "Too much."}, RunState.FAILED, "Too much."),
+        ({"outcome": "limit", "exit_code": 0, "reason": "Too many."}, RunState.FAILED, "Too many."),
         (
             {"log_dropped_bytes": 7},
             RunState.SUCCEEDED,
             "The disk was full: 7 bytes of output could not be kept.",
+        ),
+        ({"log_dropped_bytes": 7, "log_capped_bytes": 7}, RunState.SUCCEEDED, None),
+        (
+            {"log_dropped_bytes": 9, "log_capped_bytes": 7},
+            RunState.SUCCEEDED,
+            "The disk was full: 2 bytes of output could not be kept.",
         ),
     ],
 )
