@@ -36,6 +36,7 @@ from kumo.variables.rules import DIRECTORY_VARIABLE
 _PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
 _CACHED_DECLARATIONS = 1000
 
+WEBHOOK_FOLDER = "webhooks"  # in the data directory: the bodies of calls of webhooks
 WAITS_FOR_BUILD = "Waits for its environment to be built."
 
 
@@ -221,7 +222,7 @@ class Preparation:
             "KUMO_ATTEMPT": str(run.attempt),
             "KUMO_DUE_AT": "" if run.due_at is None else run.due_at.isoformat().replace("+00:00", "Z"),
             "KUMO_PROJECT": project_name,
-            **_wishes(run),
+            **_wishes(run, self._settings.home),
             "OUTPUT_DIR": outputs,
             "DATA_DIR": outputs,
             "BASE_DATA_DIR": outputs,
@@ -249,9 +250,14 @@ def _files(variables: Resolved, directory: Path) -> dict[str, str]:
     return {DIRECTORY_VARIABLE: str(place)} | {f"{name}_FILE": str(place / name) for name in variables.files}
 
 
-def _wishes(run: Run) -> dict[str, str]:
+def _wishes(run: Run, home: Path) -> dict[str, str]:
     """What came with the request."""
-    return {"KUMO_PARAMETERS": json.dumps(run.parameters)} if run.parameters else {}
+    came: dict[str, str] = {}
+    if run.parameters:
+        came["KUMO_PARAMETERS"] = json.dumps(run.parameters)
+    if run.webhook_body is not None:
+        came["KUMO_WEBHOOK_BODY"] = str(home / WEBHOOK_FOLDER / run.webhook_body)
+    return came
 
 
 def _limits(run: Run) -> dict[str, str]:

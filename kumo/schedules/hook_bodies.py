@@ -18,8 +18,8 @@ from sqlalchemy import select
 from kumo.db.session import Database
 from kumo.errors import Unavailable
 from kumo.runs.models import Run
+from kumo.runs.preparation import WEBHOOK_FOLDER
 
-FOLDER = "webhooks"
 _PENDING = ".pending"
 
 
@@ -27,7 +27,7 @@ class HookBodies:
     """The folder of bodies in the data directory."""
 
     def __init__(self, home: Path) -> None:
-        self._folder = home / FOLDER
+        self._folder = home / WEBHOOK_FOLDER
 
     async def keep(self, body: bytes) -> str:
         """Store a body safely, and give its name; `Unavailable` when there is no room."""
