@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,70 +24,19 @@ from tests.acceptance.api import (
     run_to_end,
     until,
 )
+from tests.crawling import PAGES, serve_quotes, spider
 from tests.server import KumoServer
 
 pytestmark = pytest.mark.acceptance
 
 # --- Scrapy ----------------------------------------------------------------------------------------------------------
 
-PAGES = {
-    "/": [("The cloud is patient.", "Ada"), ("Rain keeps its own schedule.", "Grace")],
-    "/page/2": [("雲は待っている。", "Yuki")],
-}
-SPIDER = """
-import os
-
-import scrapy
-
-
-class QuotesSpider(scrapy.Spider):
-    name = "quotes"
-    start_urls = ["{address}/"]
-    custom_settings = {{
-        "DOWNLOAD_DELAY": 0,
-        "FEEDS": {{os.path.join(os.environ["OUTPUT_DIR"], "quotes.jsonl"): {{"format": "jsonlines"}}}},
-        "FEED_EXPORT_ENCODING": "utf-8",
-    }}
-
-    def parse(self, response):
-        for quote in response.css("div.quote"):
-            yield {{"text": quote.css("q::text").get(), "author": quote.css("cite::text").get()}}
-        for link in response.css("a.next"):
-            yield response.follow(link, self.parse)
-"""
-
-
-class _Site(BaseHTTPRequestHandler):
-    """Two pages, the first of which leads to the second."""
-
-    def do_GET(self) -> None:
-        quotes = PAGES.get(self.path)
-        if quotes is None:
-            self.send_error(404)
-            return
-        rows = "".join(f'<div class="quote"><q>{text}</q><cite>{author}</cite></div>' for text, author in quotes)
-        link = '<a class="next" href="/page/2">next</a>' if self.path == "/" else ""
-        body = f'<!doctype html><meta charset="utf-8"><body>{rows}{link}</body>'.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: what counts is what the spider brings home."""
-
 
 @pytest.fixture
 def site() -> Iterator[str]:
     """The address of a small site on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve_quotes() as address:
+        yield address
 
 
 def files_in(folder: Path) -> dict[str, str | bytes]:
@@ -105,7 +52,7 @@ def test_a_scrapy_project_crawls_on_its_schedule(shared_server: KumoServer, site
     assert made["state"] == "succeeded", made["reason"]
     files = files_in(outputs_of(server, maker) / "crawler")
     assert "scrapy.cfg" in files
-    files |= {"requirements.txt": "scrapy\n", "crawler/spiders/quotes.py": SPIDER.format(address=site)}
+    files |= {"requirements.txt": "scrapy\n", "crawler/spiders/quotes.py": spider(site)}
 
     project_id = bring_project(server, "crawler", files)
     detected = server.client.get(f"/projects/{project_id}/detection").json()
@@ -171,8 +118,10 @@ def test_a_project_runs_on_another_python_than_the_server(shared_server: KumoSer
         if one["supported"] and one["implementation"] == "cpython" and _minor(one["version"]) != _minor(own)
     ]
     others = [version for version in others if _minor(version) >= (3, 9)]
-    if not others:
-        pytest.skip(f"this machine has no other Python than {own}")
+    assert others, (
+        f"Kumo runs on Python {own}, and there is no other one here, 3.9 or newer, for this project to run on. Install "
+        "one: `.venv/bin/uv python install 3.12`, or with pyenv, or from your distribution."
+    )
     script = "import sys, tomli_w\nprint(sys.version.split()[0], tomli_w.__name__)\n"
     project_id = bring_project(shared_server, "another python", {"main.py": script, "requirements.txt": "tomli-w\n"})
     wanted = ".".join(map(str, _minor(others[0])))
