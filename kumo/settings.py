@@ -144,8 +144,10 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{_setting_name(e['loc'])}: {_sentence(e['msg'])}" for e in error.errors())
         raise ConfigurationError(f"A setting is wrong. {wrong}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"config.toml in the data directory is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
 def _values_from_files() -> dict[str, str]:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ from kumo.db.session import Database, database_url
 from kumo.settings import Settings
 from tests.fakes import ManualClock
 from tests.postgres import PostgresServer
+from tests.rights import run_as_root_of_its_own
 from tests.server import PASSWORD, KumoServer
 
 BASE_URL = "http://kumo.test/api/v1"
@@ -147,6 +149,17 @@ async def client(app: FastAPI, password_hash: str) -> AsyncIterator[httpx.AsyncC
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=headers) as client:
         yield client
+
+
+# --- small disks -----------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only root may mount; anybody else runs the tests that do as root of a namespace, in a process of their own."""
+    if os.geteuid() != 0:
+        for item in items:
+            if "small_disk" in getattr(item, "fixturenames", ()):
+                vars(item).update(setup=lambda: None, runtest=partial(run_as_root_of_its_own, item))
 
 
 # --- servers as processes --------------------------------------------------------------------------------------------

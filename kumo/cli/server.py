@@ -163,7 +163,7 @@ def running_server(home: Path) -> RunningServer | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
-        raise ConfigurationError(f"The data directory {home} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
 @_db.command("upgrade")

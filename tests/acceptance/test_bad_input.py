@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from tests.acceptance.api import (
 )
 from tests.environments.package_index import PackageIndex, serve_packages
 from tests.projects.archives import tar_info, tar_of
+from tests.rights import close, mounted
 from tests.server import KumoServer
 
 pytestmark = pytest.mark.acceptance
@@ -286,15 +286,7 @@ def test_a_port_in_use_is_named_and_nothing_is_made(tmp_path: Path) -> None:
 def test_a_data_directory_without_rights_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
-    prefix: tuple[str, ...] = ()
-    if os.geteuid() == 0:
-        if not shutil.which("setpriv"):
-            pytest.skip("root can do without rights, and there is no setpriv to give that up")
-        # Root without its power over files; the directory is somebody else's.
-        os.chown(closed, 65534, 65534)
-        prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
-    closed.chmod(0o555)
-    assert str(closed) in refused_start(closed, "--port", "0", prefix=prefix)
+    assert str(closed) in refused_start(closed, "--port", "0", prefix=close(closed))
     assert list(closed.iterdir()) == []
 
 
@@ -349,13 +341,8 @@ def test_a_wrong_setting_is_named_and_nothing_is_made(tmp_path: Path, variables:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    disk = tmp_path / "small"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(tmp_path / "small", "24m") as disk:
+        yield disk
 
 
 def fill(disk: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import stat
 import subprocess
@@ -18,6 +17,8 @@ from sqlalchemy import create_engine, text
 from kumo.cli.server import SERVER_FILE
 from kumo.settings import Settings
 from tests.cli.conftest import Kumo
+from tests.rights import close
+from tests.server import KumoServer
 
 PASSWORD = "correct horse battery\n"
 
@@ -72,12 +73,32 @@ def test_a_port_in_use_is_said(kumo: Kumo, home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_without_rights_is_said(kumo: Kumo, home: Path) -> None:
-    home.parent.chmod(0o500)
-    refused = kumo("user", "list")
-    home.parent.chmod(0o700)
-    assert "Permission denied" in refused.err
+def refused_without_rights(home: Path, closed: Path, mode: int, command: str) -> str:
+    """The one sentence of a command that may not do with a path what its mode does not allow."""
+    program = (*close(closed, mode), sys.executable, "-m", "kumo")
+    refused = KumoServer(home, command=program).run_command(*command.split())
+    closed.chmod(0o700)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    sentence: str
+    (sentence,) = refused.stderr.splitlines()
+    return sentence
+
+
+def test_a_directory_without_rights_is_said(tmp_path: Path) -> None:
+    home = tmp_path / "closed" / "home"
+    home.parent.mkdir()
+    for command, words in [("user list", "made"), ("db upgrade", "used"), ("serve --port 0", "used")]:
+        said = refused_without_rights(home, home.parent, 0o555, command)
+        assert said.startswith(f"kumo: The data directory {home} cannot be {words}: Permission denied.")
+
+
+def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
+    settings, address = tmp_path / "config.toml", tmp_path / SERVER_FILE
+    for path, content in [(address, "{}"), (settings, "port = 1\n")]:
+        path.write_text(content)
+        said = refused_without_rights(tmp_path, path, 0o000, "status")
+        assert said == f"kumo: {path} cannot be read: Permission denied."
+    assert refused_without_rights(tmp_path, tmp_path, 0o000, "doctor").startswith(f"kumo: {settings} cannot be read")
 
 
 def test_a_file_in_the_directory_s_place_is_said(kumo: Kumo, home: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from kumo.environments.spec import EnvironmentSpec
 from kumo.settings import Settings
 from tests.environments.conftest import Workbench
 from tests.environments.package_index import PackageIndex
+from tests.rights import mounted
 
 
 def run(workbench: Workbench, lock_hash: str, *command: str) -> str:
@@ -69,8 +71,10 @@ async def test_the_same_packages_on_another_python_are_another_build(workbench: 
     versions = list(
         dict.fromkeys(one.version for one in await workbench.assembler.interpreters.list() if one.supported)
     )
-    if len(versions) < 2:
-        pytest.skip("only one version of Python is here")
+    assert len(versions) >= 2, (
+        f"There is no other Python here than {versions}. Install a second one, 3.8 or newer: "
+        "`.venv/bin/uv python install 3.12`, or with pyenv, or from your distribution."
+    )
     first = await workbench.build("water", python=versions[0])
     second = await workbench.build("water", python=versions[1])
     assert first.ready.lock_hash != second.ready.lock_hash
@@ -226,23 +230,22 @@ async def test_a_cancelled_build_leaves_neither_processes_nor_directories(
     assert workbench.leftovers() == []
 
 
-async def test_a_full_disk_is_named_as_such(index_settings: Settings, interpreters: Interpreters) -> None:
-    small = index_settings.home / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("this user may not mount a small disk")
-    try:
-        workbench = Workbench(index_settings.model_copy(update={"home": small}), interpreters)
-        workbench.log_path = index_settings.home / "1.log"
-        (small / "ballast").write_bytes(bytes(900 * 1024))
-        with pytest.raises(BuildFailed, match="The disk of the data directory is full"):
-            await workbench.build("water")
-        assert list((small / "builds").glob("[!.]*")) == []
-    finally:
-        subprocess.run(["umount", small], check=True)
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    with mounted(tmp_path / "small", "1m") as disk:
+        yield disk
+
+
+async def test_a_full_disk_is_named_as_such(
+    index_settings: Settings, interpreters: Interpreters, small_disk: Path
+) -> None:
+    workbench = Workbench(index_settings.model_copy(update={"home": small_disk}), interpreters)
+    workbench.log_path = index_settings.home / "1.log"
+    (small_disk / "ballast").write_bytes(bytes(900 * 1024))
+    with pytest.raises(BuildFailed, match="The disk of the data directory is full"):
+        await workbench.build("water")
+    assert list((small_disk / "builds").glob("[!.]*")) == []
 
 
 # --- the environment of the tools, and the log -----------------------------------------------------------------------

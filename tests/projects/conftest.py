@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +22,7 @@ from kumo.projects.editing import Workshop
 from kumo.projects.snapshots import SnapshotStore
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
+from tests.rights import mounted
 
 
 @pytest.fixture
@@ -94,10 +93,5 @@ async def browser(stranger: httpx.AsyncClient, database: Database, ada: User) ->
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    disk = tmp_path / "small"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(tmp_path / "small", "1m") as disk:
+        yield disk
