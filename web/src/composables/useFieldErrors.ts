@@ -1,4 +1,4 @@
-import { computed, ref } from 'vue'
+import { computed, ref, toValue, type MaybeRefOrGetter } from 'vue'
 
 import { ApiError } from '@/api'
 
@@ -6,9 +6,9 @@ import { ApiError } from '@/api'
  * Put the server's `details` beside the fields that they name.
  *
  * `of(name)` also takes what is below it (`triggers.0.expression` for `triggers`). What no field of the form claims is
- * left in `rest`, to be shown above the form: no complaint is swallowed.
+ * left in `rest`, to be shown above the form: no complaint is swallowed. A form with lists gives its fields as a getter.
  */
-export function useFieldErrors(fields: readonly string[]) {
+export function useFieldErrors(fields: MaybeRefOrGetter<readonly string[]>) {
   const error = ref<ApiError | null>(null)
 
   function belongsTo(field: string, name: string): boolean {
@@ -23,7 +23,7 @@ export function useFieldErrors(fields: readonly string[]) {
   const rest = computed<string[]>(() => {
     if (!error.value) return []
     const { details, message: whole } = error.value
-    const unclaimed = details.filter(({ field }) => !fields.some((name) => belongsTo(field, name)))
+    const unclaimed = details.filter(({ field }) => !toValue(fields).some((name) => belongsTo(field, name)))
     if (details.length === 0) return [whole]
     // What is the whole sentence too stands without the name of a field that the reader may never have seen.
     return unclaimed.map(({ field, message }) => (field && message !== whole ? `${field}: ${message}` : message))

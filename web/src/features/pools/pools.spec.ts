@@ -45,13 +45,6 @@ describe('the list of pools', () => {
     expect((await mountPage(PoolListPage)).text()).toContain('No pools yet')
   })
 
-  it('hides what a viewer may not do', async () => {
-    serve({ 'GET /auth/me': { body: makeMe({ role: 'viewer' }) } })
-    const page = await mountPage(PoolListPage)
-    expect(page.find('[data-testid="pool-new"]').exists()).toBe(false)
-    expect(page.find('[data-testid="pool-delete"]').exists()).toBe(false)
-  })
-
   it('makes a pool, and puts a name that is taken beside its field', async () => {
     const message = "A pool named 'database' exists already. Choose another name."
     const requests = serve({ 'POST /pools': errorAnswer(409, 'conflict', message, [{ field: 'name', message }]) })

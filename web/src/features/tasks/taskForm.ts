@@ -1,8 +1,9 @@
+import { newPolicies, policyDraftOf, toPolicyFields, type PolicyDraft } from './policyForm'
 import type { Task, TaskFields } from './taskApi'
 import { draftOf, toWish, type TriggerDraft } from './triggerForm'
 
 /** A task as it stands in the form. */
-export interface TaskDraft {
+export interface TaskDraft extends PolicyDraft {
   name: string
   description: string
   projectId: number | undefined
@@ -16,14 +17,26 @@ export interface TaskDraft {
   maxParallel: number
   catchUp: Task['catch_up']
   catchUpWindowSeconds: number | null
+  /** The name of one; null: no pool. */
+  pool: string | null
   priority: number
   /** Null: the run may take as long as it likes. */
   timeoutSeconds: number | null
   stopGraceSeconds: number
 }
 
-/** Every field of the server that has a place in the form; what it says of others is shown above the form. */
-export const FIELDS = [
+/** The parts of the form that are folded while they say nothing unusual, with the fields of the server in each. */
+export const SECTIONS = {
+  concurrency: ['overlap', 'max_parallel', 'pool', 'priority'],
+  retries: ['retry.max_attempts', 'retry.delay_seconds', 'retry.backoff', 'retry.max_delay_seconds', 'retry.exit_codes'],
+  failures: ['failure_threshold'],
+  limits: ['limits.cpu_percent', 'limits.memory_bytes', 'limits.processes', 'limits.log_bytes'],
+  crawler: ['rate_limit.request_interval_ms', 'rate_limit.max_requests_per_second', 'proxy'],
+  blackouts: ['blackouts'],
+} as const
+export type Section = keyof typeof SECTIONS
+
+const OPEN_FIELDS = [
   'name',
   'description',
   'project_id',
@@ -31,15 +44,29 @@ export const FIELDS = [
   'tags',
   'command',
   'shell',
-  'triggers',
-  'overlap',
-  'max_parallel',
   'catch_up',
   'catch_up_window_seconds',
-  'priority',
   'timeout_seconds',
   'stop_grace_seconds',
-] as const
+]
+const TRIGGER_FIELDS = ['id', 'type', 'expression', 'timezone', 'seconds', 'start_at', 'end_at', 'jitter_seconds', 'at', 'task_id', 'on', 'secret']
+const BLACKOUT_FIELDS = ['start', 'end', 'days', 'timezone']
+
+/** Every field of the server that has a place in the form; what it says of others is shown above the form. */
+export function fieldsOf(draft: TaskDraft): string[] {
+  const folded = Object.values(SECTIONS).flat().filter((name) => name !== 'blackouts')
+  const inTriggers = draft.triggers.flatMap((_, index) => TRIGGER_FIELDS.map((name) => `triggers.${index}.${name}`))
+  const inBlackouts = draft.blackouts.flatMap((_, index) => BLACKOUT_FIELDS.map((name) => `blackouts.${index}.${name}`))
+  return [...OPEN_FIELDS, ...folded, ...inTriggers, ...inBlackouts]
+}
+
+/** Whether something in a part of the form is not as it is in a new task. */
+export function differs(draft: TaskDraft, section: Section): boolean {
+  const said: Record<string, unknown> = { ...toFields(draft) }
+  const usual: Record<string, unknown> = { ...toFields(newTask()) }
+  const names = new Set(SECTIONS[section].map((path) => path.split('.', 1)[0] ?? path))
+  return [...names].some((name) => JSON.stringify(said[name]) !== JSON.stringify(usual[name]))
+}
 
 /** With the server's own defaults. */
 export function newTask(projectId?: number): TaskDraft {
@@ -56,9 +83,11 @@ export function newTask(projectId?: number): TaskDraft {
     maxParallel: 1,
     catchUp: 'latest',
     catchUpWindowSeconds: 3_600,
+    pool: null,
     priority: 0,
     timeoutSeconds: 3_600,
     stopGraceSeconds: 10,
+    ...newPolicies(),
   }
 }
 
@@ -76,9 +105,11 @@ export function taskDraftOf(task: Task): TaskDraft {
     maxParallel: task.max_parallel,
     catchUp: task.catch_up,
     catchUpWindowSeconds: task.catch_up_window_seconds,
+    pool: task.pool,
     priority: task.priority,
     timeoutSeconds: task.timeout_seconds,
     stopGraceSeconds: task.stop_grace_seconds,
+    ...policyDraftOf(task),
   }
 }
 
@@ -97,8 +128,10 @@ export function toFields(draft: TaskDraft): TaskFields {
     max_parallel: draft.maxParallel,
     catch_up: draft.catchUp,
     catch_up_window_seconds: draft.catchUpWindowSeconds ?? 0,
+    pool: draft.pool,
     priority: draft.priority,
     timeout_seconds: draft.timeoutSeconds,
     stop_grace_seconds: draft.stopGraceSeconds,
+    ...toPolicyFields(draft),
   }
 }

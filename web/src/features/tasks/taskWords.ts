@@ -3,6 +3,8 @@ import { useI18n } from 'vue-i18n'
 import { splitSeconds, type Unit } from './durationUnits'
 import type { Task, Trigger } from './taskApi'
 
+export const OVERLAPS: readonly Task['overlap'][] = ['skip', 'queue', 'replace', 'allow']
+
 /** The words for a task's settings. */
 export function useTaskWords() {
   const { t, n } = useI18n()
@@ -16,6 +18,13 @@ export function useTaskWords() {
     skip: () => t('tasks.overlap.skip'),
     queue: () => t('tasks.overlap.queue'),
     allow: () => t('tasks.overlap.allow'),
+    replace: () => t('tasks.overlap.replace'),
+  }
+  const overlapTexts: Record<Task['overlap'], () => string> = {
+    skip: () => t('tasks.overlapText.skip'),
+    queue: () => t('tasks.overlapText.queue'),
+    allow: () => t('tasks.overlapText.allow'),
+    replace: () => t('tasks.overlapText.replace'),
   }
   const catchUps: Record<Task['catch_up'], () => string> = {
     skip: () => t('tasks.catchUp.skip'),
@@ -33,6 +42,8 @@ export function useTaskWords() {
 
   return {
     shortTrigger,
+    /** What it means, in a sentence. */
+    overlapText: (overlap: Task['overlap']) => overlapTexts[overlap](),
     overlapWord: (overlap: Task['overlap']) => overlaps[overlap](),
     catchUpWord: (catchUp: Task['catch_up']) => catchUps[catchUp](),
   }

@@ -1,7 +1,7 @@
 import { flushPromises } from '@vue/test-utils'
 import { describe, expect, it, vi } from 'vitest'
 
-import { makeEnvironment, makeList, makeMe, makeProject, makeRun, makeTask } from '@/testing/factories'
+import { makeEnvironment, makeList, makeMe, makePool, makeProject, makeRun, makeTask } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import TaskFormPage from './TaskFormPage.vue'
@@ -24,6 +24,7 @@ function serve(more: Record<string, Handler> = {}): Request[] {
     'GET /projects/2': { body: makeProject() },
     'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'] } },
     'GET /environments': { body: makeList(makeEnvironment()) },
+    'GET /pools': { body: makeList(makePool()) },
     'POST /triggers/preview': { body: PREVIEW },
     ...more,
   })
@@ -136,5 +137,66 @@ describe('the form of a task', () => {
     expect(page.text()).not.toContain('Somebody else has changed this task meanwhile.')
     expect(page.get('[aria-invalid="true"]').attributes('data-testid')).toBe('task-name')
     expect(page.text().split(message)).toHaveLength(2)
+  })
+
+  it('folds what is usual away, and says it in a line', async () => {
+    serve({ 'GET /tasks/7': { body: makeTask({ pool: 'database', failure_threshold: 3 }) } })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    const isOpen = (name: string) => page.get<HTMLDetailsElement>(`[data-testid="section-${name}"]`).element.open
+    expect(['concurrency', 'retries', 'failures', 'limits', 'crawler', 'blackouts'].filter(isOpen)).toEqual(['concurrency', 'failures'])
+    expect(page.get('[data-testid="section-retries"] summary').text()).toContain('A run that fails is not tried again.')
+    expect(page.get('[data-testid="section-concurrency"] summary').text()).toContain('pool database')
+  })
+
+  it('says when a run that fails is tried again', async () => {
+    const retry = { max_attempts: 4, delay_seconds: 60, backoff: 2, max_delay_seconds: 3_600, exit_codes: [75] }
+    serve({ 'GET /tasks/7': { body: makeTask({ retry }) } })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    expect(page.get('[data-testid="retry-plan"]').text()).toBe('A run that fails is tried again after 1m, 2m, 4m: 4 attempts in all. Only after exit code 75.')
+  })
+
+  it('opens the part in which something is wrong, and says it at the field', async () => {
+    const details = [
+      { field: 'retry.max_attempts', message: 'At most 100.' },
+      { field: 'blackouts.0.start', message: 'Write it as 22:00.' },
+      { field: 'blackouts', message: 'There are too many.' },
+    ]
+    serve({ 'PATCH /tasks/7': errorAnswer(422, 'validation_error', 'Not valid.', details) })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    await page.get('[data-testid="blackout-add"]').trigger('click')
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    expect(page.get<HTMLDetailsElement>('[data-testid="section-retries"]').element.open).toBe(true)
+    expect(page.get('[data-testid="section-retries"]').text()).toContain('At most 100.')
+    expect(page.get('[data-testid="blackout"]').text()).toContain('Write it as 22:00.')
+    // No row has a place for this one.
+    expect(page.get('form > [role="alert"]').text()).toContain('There are too many.')
+  })
+
+  it('sends days, and every day as none in particular', async () => {
+    const requests = serve({ 'PATCH /tasks/7': { body: makeTask() } })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    await page.get('[data-testid="blackout-add"]').trigger('click')
+    await page.get('[data-testid="blackout-add"]').trigger('click')
+    for (const day of ['Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday']) await page.get(`[aria-label="${day}"]`).trigger('click')
+    await page.get('form').trigger('submit')
+    await flushPromises()
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+    expect(await bodyOf(requests, 'PATCH')).toMatchObject({
+      blackouts: [
+        { start: '22:00', end: '06:00', days: ['mon', 'sun'], timezone: zone },
+        { start: '22:00', end: '06:00', days: null, timezone: zone },
+      ],
+    })
+  })
+
+  it('shows the address of a webhook once, before it leaves', async () => {
+    const webhook = { id: 12, type: 'webhook' as const, has_secret: false }
+    const before = makeTask({ triggers: [webhook] })
+    serve({ 'GET /tasks/7': { body: before }, 'PATCH /tasks/7': { body: makeTask({ triggers: [{ ...webhook, url_path: '/api/v1/hooks/s3cret' }] }) } })
+    const page = await mountPage(TaskFormPage, { props: { id: 7 }, path: '/tasks/7/edit' })
+    await page.get('form').trigger('submit')
+    await vi.waitFor(() => expect(document.querySelector('[data-testid="webhook-address"]')?.textContent).toBe(`${location.origin}/api/v1/hooks/s3cret`))
+    expect(page.find('form').exists()).toBe(true)
   })
 })

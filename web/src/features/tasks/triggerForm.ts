@@ -1,7 +1,9 @@
+import { momentDraftOf, NO_MOMENT, toMoment, type MomentDraft } from './moment'
 import type { Trigger, TriggerWish } from './taskApi'
 
 export type TriggerType = TriggerWish['type']
-export const TRIGGER_TYPES: readonly TriggerType[] = ['cron', 'interval', 'date']
+export type Outcome = NonNullable<TriggerWish['on']>
+export const TRIGGER_TYPES: readonly TriggerType[] = ['cron', 'interval', 'date', 'after', 'webhook']
 
 /** A trigger as it stands in the form. What belongs to another type is kept, so that trying the types out loses nothing. */
 export interface TriggerDraft {
@@ -13,13 +15,19 @@ export interface TriggerDraft {
   expression: string
   timezone: string
   seconds: number | null
-  /** From the server; the form does not change them. */
-  startAt: string | null
-  endAt: string | null
-  /** In the browser's own zone, as `<input type="datetime-local">` writes it. */
-  at: string
-  /** The moment as the server wrote it, which may be finer than the field. */
-  exactAt: string | null
+  /** Of cron and interval: nothing is due before and after these; an interval counts from its start. */
+  startAt: MomentDraft
+  endAt: MomentDraft
+  /** Of cron and interval: each moment comes up to so much later. */
+  jitterSeconds: number | null
+  at: MomentDraft
+  /** Of after: the task that is followed, and which of its ends count. */
+  upstreamId: number | undefined
+  on: Outcome
+  /** Of webhook: what is typed; the one that there is stays, as long as nothing is typed and it is not taken away. */
+  secret: string
+  hasSecret: boolean
+  takesSecretAway: boolean
 }
 
 const FIRST_EXPRESSION = '0 2 * * *'
@@ -40,10 +48,15 @@ export function newTrigger(type: TriggerType = 'cron'): TriggerDraft {
     expression: FIRST_EXPRESSION,
     timezone: ownTimeZone(),
     seconds: FIRST_SECONDS,
-    startAt: null,
-    endAt: null,
-    at: '',
-    exactAt: null,
+    startAt: { ...NO_MOMENT },
+    endAt: { ...NO_MOMENT },
+    jitterSeconds: null,
+    at: { ...NO_MOMENT },
+    upstreamId: undefined,
+    on: 'success',
+    secret: '',
+    hasSecret: false,
+    takesSecretAway: false,
   }
 }
 
@@ -52,8 +65,14 @@ export function draftOf(trigger: Trigger): TriggerDraft {
     ...newTrigger(trigger.type),
     id: trigger.id,
     ...(trigger.type === 'cron' && { expression: trigger.expression ?? '', timezone: trigger.timezone ?? 'UTC' }),
-    ...(trigger.type === 'interval' && { seconds: trigger.seconds ?? null, startAt: trigger.start_at ?? null, endAt: trigger.end_at ?? null }),
-    ...(trigger.type === 'date' && { at: toLocalInput(trigger.at ?? null), exactAt: trigger.at ?? null }),
+    ...(trigger.type === 'interval' && { seconds: trigger.seconds ?? null }),
+    startAt: momentDraftOf(trigger.start_at),
+    endAt: momentDraftOf(trigger.end_at),
+    jitterSeconds: trigger.jitter_seconds || null,
+    at: momentDraftOf(trigger.at),
+    upstreamId: trigger.task_id ?? undefined,
+    on: trigger.on ?? 'success',
+    hasSecret: trigger.has_secret ?? false,
   }
 }
 
@@ -62,17 +81,26 @@ export function toWish(draft: TriggerDraft): TriggerWish {
   const known = draft.id === undefined ? {} : { id: draft.id }
   switch (draft.type) {
     case 'cron':
-      return { ...known, type: 'cron', expression: draft.expression.trim(), timezone: draft.timezone }
+      return { ...known, type: 'cron', expression: draft.expression.trim(), timezone: draft.timezone, ...spread(draft) }
     case 'interval':
-      return { ...known, type: 'interval', seconds: draft.seconds, ...(draft.startAt && { start_at: draft.startAt }), ...(draft.endAt && { end_at: draft.endAt }) }
+      return { ...known, type: 'interval', seconds: draft.seconds, ...spread(draft) }
     case 'date':
-      return { ...known, type: 'date', at: momentOf(draft) }
+      return { ...known, type: 'date', at: toMoment(draft.at) }
+    case 'after':
+      return { ...known, type: 'after', task_id: draft.upstreamId, on: draft.on }
+    case 'webhook':
+      return { ...known, type: 'webhook', ...secretOf(draft) }
   }
 }
 
 /** The trigger by itself, as a preview takes it. */
 export function toPreview(draft: TriggerDraft): TriggerWish {
   return toWish({ ...draft, id: undefined })
+}
+
+/** Whether it comes due by the clock, so that its next moments can be told. */
+export function isClocked(type: TriggerType): boolean {
+  return type === 'cron' || type === 'interval' || type === 'date'
 }
 
 /** Whether there is enough to ask for a preview; half a field is no mistake yet. */
@@ -83,22 +111,24 @@ export function isComplete(draft: TriggerDraft): boolean {
     case 'interval':
       return draft.seconds !== null
     case 'date':
-      return momentOf(draft) !== null
+      return toMoment(draft.at) !== null
+    case 'after':
+    case 'webhook':
+      return false
   }
 }
 
-function momentOf(draft: TriggerDraft): string | null {
-  if (draft.exactAt && toLocalInput(draft.exactAt) === draft.at) return draft.exactAt
-  const moment = new Date(draft.at)
-  return draft.at === '' || Number.isNaN(moment.getTime()) ? null : moment.toISOString()
+/** Whether the trigger begins, ends or is spread, which its form folds away otherwise. */
+export function hasBounds(draft: TriggerDraft): boolean {
+  return draft.startAt.local !== '' || draft.endAt.local !== '' || draft.jitterSeconds !== null
 }
 
-/** "2027-01-01T09:30:00": the moment in the browser's own zone, for an input of type datetime-local. */
-export function toLocalInput(moment: string | null): string {
-  if (!moment) return ''
-  const date = new Date(moment)
-  if (Number.isNaN(date.getTime())) return ''
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
-  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+function spread(draft: TriggerDraft): Pick<TriggerWish, 'start_at' | 'end_at' | 'jitter_seconds'> {
+  const [start, end] = [toMoment(draft.startAt), toMoment(draft.endAt)]
+  return { ...(start && { start_at: start }), ...(end && { end_at: end }), ...(draft.jitterSeconds && { jitter_seconds: draft.jitterSeconds }) }
+}
+
+function secretOf(draft: TriggerDraft): Pick<TriggerWish, 'secret'> {
+  if (draft.secret !== '') return { secret: draft.secret }
+  return draft.takesSecretAway ? { secret: null } : {}
 }
