@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from kumo.tasks.triggers import Trigger
+
 # A moment that is handled later than this was missed: the server was down, or the clock jumped.
 PUNCTUAL = timedelta(seconds=30)
 MOST_CAUGHT_UP = 100
 # As many moments, each a second after the other, can be punctual at once; and one more, to tell a gap by.
 _MOST_PUNCTUAL = 32
+
+
+# A clock may be corrected by so much without anything having to be armed again.
+LEEWAY = timedelta(seconds=60)
 
 
 class Skip(StrEnum):
@@ -104,3 +110,18 @@ def admit(overlap: Overlap, *, max_parallel: int, open_runs: int, count: int) ->
     if overlap is Overlap.REPLACE:
         return [number == count - 1 for number in range(count)]
     return [True] * count
+
+
+def rearmed(trigger: Trigger, next_due_at: datetime | None, now: datetime) -> datetime | None:
+    """The moment that an active task's trigger should wait for; None where what it waits for may stay.
+
+    It may not wait for nothing while there is a next moment, nor for one beyond its next: then moments in between would
+    be lost without a trace. What is due already is the scheduler's.
+    """
+    if next_due_at is not None and next_due_at <= now + LEEWAY:
+        return None
+    following = trigger.next_after(now)
+    if following is None or next_due_at is None:
+        return following
+    latest = trigger.next_after(now + LEEWAY)
+    return following if latest is None or next_due_at > latest else None

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, cast
 
 import structlog
@@ -24,13 +26,17 @@ from kumo.runs.models import Run
 from kumo.runs.states import OPEN
 from kumo.schedules.decisions import PUNCTUAL, Overlap, most_looked_at
 from kumo.schedules.models import Slot
+from kumo.schedules.reconciler import Reconciler, was_set_back
 from kumo.schedules.service import RULE_COLUMNS, Rules, decide, make_slots
+from kumo.schedules.uptimes import RENEWED_EVERY, Heartbeat, last_seen_at
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.triggers import due_between, from_settings
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_SLEEP = timedelta(seconds=60)  # the wall clock may be set while we sleep
+# The wall clock may be set while we sleep, and somebody wants to know that we live.
+_LONGEST_SLEEP = RENEWED_EVERY
+_RECONCILE_EVERY = timedelta(seconds=60)
 _BATCH = 200
 # Somebody holds what is due, for milliseconds.
 _SHORTEST_SLEEP = timedelta(milliseconds=5)
@@ -85,15 +91,31 @@ class Scheduler:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._heartbeat = Heartbeat(database)
+        self._reconciler = Reconciler(database)
 
     async def forever(self) -> None:
         """Handle what is due, sleep until the next moment, and so on until cancelled."""
         with self._database.changes.subscribe("schedule") as subscription:
-            while True:
-                now = self._clock()
-                while await self.step(now):
+            # The clock may have been set back while nobody was there to see it.
+            thorough = await self._was_alive_after(self._clock())
+            reconciled_at = (self._clock(), monotonic())
+            try:
+                while True:
                     now = self._clock()
-                await subscription.wait(await self._seconds_to_sleep())
+                    await self._heartbeat.beat(now)
+                    while await self.step(now):
+                        now = self._clock()
+                    passed = timedelta(seconds=monotonic() - reconciled_at[1])
+                    thorough = thorough or was_set_back(now - reconciled_at[0], passed)
+                    if thorough or passed >= _RECONCILE_EVERY:
+                        await self._reconciler.step(now, thorough=thorough)
+                        thorough, reconciled_at = False, (now, monotonic())
+                    await subscription.wait(await self._seconds_to_sleep())
+            finally:
+                # Only so that a down time is told exactly, where the server was told to end; it may be too late for it.
+                with suppress(Exception):
+                    await self._heartbeat.beat(self._clock(), at_once=True)
 
     async def step(self, now: datetime) -> int:
         """Handle one batch of triggers that are due, the longest due first, and say how many there were.
@@ -115,6 +137,11 @@ class Scheduler:
             if due:
                 await _handle(session, due, now)
         return len(due)
+
+    async def _was_alive_after(self, now: datetime) -> bool:
+        async with self._database.read() as session:
+            seen_at = await last_seen_at(session)
+        return seen_at is not None and seen_at > now
 
     async def _seconds_to_sleep(self) -> float:
         async with self._database.read() as session:

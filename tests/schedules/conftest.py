@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from kumo.db.session import Database
 from kumo.projects.models import Project, Snapshot
 from kumo.runs.models import Run
-from kumo.schedules.models import Slot
+from kumo.schedules.models import Slot, Uptime
 from kumo.schedules.scheduler import Scheduler
 from kumo.tasks import service as tasks
 from kumo.tasks.models import Task, TriggerRow
@@ -80,6 +81,24 @@ class Schedule:
     async def runs(self) -> list[Run]:
         async with self.database.read() as session:
             return list(await session.scalars(select(Run).order_by(Run.id)))
+
+    async def run_loop_until(
+        self, condition: Callable[[], Awaitable[object]], *, end_at: datetime | None = None
+    ) -> None:
+        """Run a new scheduler's loop until something holds, and end it as the server does, at a given moment."""
+        loop = asyncio.create_task(Scheduler(self.database, self.clock).forever())
+        try:
+            async with asyncio.timeout(20):
+                while not await condition():
+                    await asyncio.sleep(0.01)
+        finally:
+            self.clock.now = end_at or self.clock.now
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+
+    async def count_uptimes(self, at_least: int = 1) -> bool:
+        async with self.database.read() as session:
+            return (await session.scalar(select(func.count()).select_from(Uptime)) or 0) >= at_least
 
     async def set_state(self, run_id: int, state: str) -> None:
         async with self.database.write() as session:
