@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import ctypes
+import os
 import select
+import socket
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.server import KumoServer
@@ -59,3 +64,29 @@ def test_a_connection_that_was_idle_for_longer_than_clients_keep_one_still_serve
     connection.request("GET", "/api/v1/health")
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_small_answers_are_sent_at_once(server: KumoServer) -> None:
+    address = httpx.URL(server.url)
+    with closing(HTTPConnection(address.host, address.port or 80, timeout=10)) as connection:
+        connection.request("GET", "/api/v1/health")
+        connection.getresponse().read()
+        with socket_of(server.pid, peer=connection.sock.getsockname()) as accepted:
+            # Without it each answer on a kept connection would wait 40 ms for the client's acknowledgement.
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+_SYS_PIDFD_GETFD = 438
+
+
+def socket_of(pid: int, *, peer: tuple[str, int]) -> socket.socket:
+    """The socket that a process, started by this one, has to a peer: another descriptor of the same one."""
+    (descriptor,) = (each.fd for each in psutil.Process(pid).net_connections("tcp") if each.raddr == peer)
+    process = os.pidfd_open(pid)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        copy = libc.syscall(_SYS_PIDFD_GETFD, process, descriptor, 0)
+    finally:
+        os.close(process)
+    assert copy >= 0, f"the server's socket cannot be looked at: {os.strerror(ctypes.get_errno())}"
+    return socket.socket(fileno=copy)
