@@ -15,9 +15,10 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kumo.runner import tree
+from kumo.runner.cgroups import Group, Hierarchy, group_name
 from kumo.runner.contract import (
     COMMAND_NOT_EXECUTABLE,
     COMMAND_NOT_FOUND,
@@ -29,7 +30,7 @@ from kumo.runner.contract import (
     stop_is_requested,
     write_result,
 )
-from kumo.runner.guard import Guard, SamplingGuard
+from kumo.runner.guard import Guard, guard_for
 from kumo.runner.limits import Limits
 from kumo.runner.output import Output
 from kumo.runner.variables import remove_variables, write_variables
@@ -42,9 +43,10 @@ _CATCHABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 class Runner:
     """What one process needs to carry out attempts, one after the other."""
 
-    def __init__(self, report: Callable[[Report], None]) -> None:
+    def __init__(self, report: Callable[[Report], None], hierarchy: Hierarchy | None) -> None:
         """Make this process a runner; `report` passes word on, which may be lost."""
         self._report = report
+        self._hierarchy = hierarchy
         self._stop_pipe = _listen_for_stop_signal()
         self._pid = os.getpid()
         self._process_start = tree.process_start(self._pid)
@@ -87,17 +89,25 @@ class Runner:
             except OSError as error:
                 reason = f"Its variables could not be written to files: {error.strerror}."
                 return _not_started(output, COMMAND_NOT_EXECUTABLE, reason)
+        limits = Limits(memory_bytes=spec.memory_bytes, cpu_percent=spec.cpu_percent, processes=spec.processes)
+        guard = guard_for(limits, self._hierarchy, group_name(spec.run_id, spec.attempt, started))
         try:
-            child = _spawn(spec, output)
+            end = self._start_and_watch(spec, output, started, guard)
+        finally:
+            by_kernel = guard.end()
+        if by_kernel is not None and end.outcome == "exited":
+            output.write(f"[kumo] {by_kernel}\n".encode())
+            end = replace(end, outcome="limit", reason=by_kernel)
+        return end
+
+    def _start_and_watch(self, spec: AttemptSpec, output: Output, started: Started, guard: Guard) -> _End:
+        try:
+            child = _spawn(spec, output, guard.group)
         except OSError as error:
             return _not_started(output, *_why_not_started(spec, error))
         self._report(Report(run_id=spec.run_id, attempt=spec.attempt, started=started))
-        guard = _guard_for(spec)
         watch = Watch(spec, child, output, self._stop_pipe, guard)
-        try:
-            watch.until_all_is_gone()
-        finally:
-            guard.end()
+        watch.until_all_is_gone()
         assert watch.status is not None
         return _End(
             outcome=watch.outcome,
@@ -117,11 +127,6 @@ class _End:
     reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     limits_by: str | None = None
-
-
-def _guard_for(spec: AttemptSpec) -> Guard:
-    limits = Limits(memory_bytes=spec.memory_bytes, cpu_percent=spec.cpu_percent, processes=spec.processes)
-    return Guard() if limits.are_none else SamplingGuard(limits)
 
 
 def _not_started(output: Output, exit_code: int, reason: str) -> _End:
@@ -149,13 +154,19 @@ def _listen_for_stop_signal() -> int:
     return reader
 
 
-def _spawn(spec: AttemptSpec, output: Output) -> int:
+def _spawn(spec: AttemptSpec, output: Output, group: Group | None) -> int:
     """Start the script; OSError says why it cannot be started."""
     os.chdir(spec.working_directory)
     program = shutil.which(spec.arguments[0], path=spec.environment.get("PATH"))
     if program is None:
         raise FileNotFoundError(spec.arguments[0])
-    child = os.posix_spawn(
+    child = _posix_spawn(program, spec, output) if group is None else _spawn_in(group, program, spec, output)
+    output.hand_over()
+    return child
+
+
+def _posix_spawn(program: str, spec: AttemptSpec, output: Output) -> int:
+    return os.posix_spawn(
         program,
         spec.arguments,
         spec.environment,
@@ -169,7 +180,39 @@ def _spawn(spec: AttemptSpec, output: Output) -> int:
         setsigdef=_CATCHABLE_SIGNALS,
         setsigmask=[],
     )
-    output.hand_over()
+
+
+def _spawn_in(group: Group, program: str, spec: AttemptSpec, output: Output) -> int:
+    """The same within a control group, which posix_spawn(3) cannot: a copy of the runner enters it, then is replaced.
+
+    The runner itself does not enter it, to leave afterwards: what it uses would count, and the kernel might end it.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        error = 0
+        try:
+            group.enter()
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(output.writer, 1)
+            os.dup2(output.writer, 2)
+            signal.set_wakeup_fd(-1)
+            for number in _CATCHABLE_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            os.execve(program, spec.arguments, spec.environment)  # noqa: S606 - no shell is wanted
+        except OSError as failed:
+            error = failed.errno or 0
+        finally:
+            os.write(writer, str(error).encode())
+            os._exit(COMMAND_NOT_EXECUTABLE)
+    os.close(writer)
+    failure = os.read(reader, 16)  # nothing: the descriptor was closed by the start of the program
+    os.close(reader)
+    if failure:
+        os.waitpid(child, 0)
+        raise OSError(int(failure), os.strerror(int(failure)))
     return child
 
 

@@ -1,6 +1,7 @@
-"""Holding a script and all that it starts to their limits, by looking at them and by signals.
+"""Holding a script and all that it starts to their limits.
 
-This works everywhere. What lives shorter than a look is not seen; `kumo.runner.cgroups` has the kernel do it instead.
+By the kernel where Kumo may make control groups. Elsewhere by looking and by signals, which works everywhere, but does
+not see what lives shorter than from one look to the next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import time
 
 from kumo.runner import tree
+from kumo.runner.cgroups import Group, Hierarchy, make_group
 from kumo.runner.limits import DutyCycle, Limits, memory_reason, processes_reason
 
 NEVER = float("inf")
@@ -25,6 +27,7 @@ class Guard:
     by: str | None = None  # what holds the script to its limits
     look_seconds = _LOOK_SECONDS  # how often it wants to see a sample
     act_at = NEVER  # when it wants to act next
+    group: Group | None = None  # where the script belongs
 
     def begin(self, at: float) -> None:
         """The script has been started."""
@@ -39,6 +42,9 @@ class Guard:
 
     def let_go(self) -> None:
         """Hold nobody back any more: the script is being ended. Who stands gets SIGCONT from whoever ends it."""
+
+    def kill(self) -> None:
+        """Kill those whom it can reach at one moment; the others are killed one by one."""
 
     def end(self) -> str | None:
         """Nothing of the script lives any more: tidy up, and say why the kernel ended it, if it did."""
@@ -106,3 +112,43 @@ class SamplingGuard(Guard):
         ended = time.monotonic()
         self._exact_at = ended + _EXACT_SHARE * (ended - began)
         return used
+
+
+class GroupGuard(Guard):
+    """Leaves memory and CPU to the kernel, and counts processes, since the kernel counts threads."""
+
+    by = "cgroup"
+
+    def __init__(self, limits: Limits, group: Group) -> None:
+        self._limits = limits
+        self.group: Group = group
+        if limits.processes is not None:
+            self.look_seconds = _CAREFUL_LOOK_SECONDS
+
+    def look(self, sample: tree.Sample, at: float) -> str | None:
+        """Judge the number of processes."""
+        del at
+        most = self._limits.processes
+        if most is not None and sample.processes > most:
+            return processes_reason(sample.processes, most)
+        return None
+
+    def kill(self) -> None:
+        """Kill the group."""
+        self.group.kill()
+
+    def end(self) -> str | None:
+        """Remove the group, and say whether the kernel ended it for its memory."""
+        most = self._limits.memory_bytes
+        reason = memory_reason(most, most) if most is not None and self.group.was_out_of_memory() else None
+        self.group.kill()
+        self.group.remove()
+        return reason
+
+
+def guard_for(limits: Limits, hierarchy: Hierarchy | None, name: str) -> Guard:
+    """The guard that these limits need; `name` is for the control group."""
+    if limits.are_none:
+        return Guard()
+    group = None if hierarchy is None else make_group(hierarchy, name, limits)
+    return SamplingGuard(limits) if group is None else GroupGuard(limits, group)

@@ -78,8 +78,10 @@ class Watch:
                 self._guard.act(at)
             if at >= self._timeout_at:
                 self._end("timed_out", self._spec.stop_grace_seconds)
-            if at >= self._kill_at and tree.kill_tree(self._root):
-                self._kill_at = NEVER
+            if at >= self._kill_at:
+                self._guard.kill()
+                if tree.kill_tree(self._root):
+                    self._kill_at = NEVER
         self._output.drain()
 
     def _wait(self) -> None:

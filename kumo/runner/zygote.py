@@ -16,6 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from kumo.runner import cgroups
 from kumo.runner.attempt import Runner
 from kumo.runner.contract import FRAME, LOG, AttemptSpec, Report
 
@@ -25,6 +26,7 @@ def main(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # runners are nobody's children: the kernel reaps them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    hierarchy = cgroups.find()
     gc.disable()
     gc.freeze()  # so that a runner's collector does not touch, and thereby copy, pages shared with this process
     while True:
@@ -35,10 +37,10 @@ def main(control: socket.socket) -> None:
             channel.set_inheritable(False)
             if os.fork() == 0:
                 control.close()
-                _be_runner(channel)
+                _be_runner(channel, hierarchy)
 
 
-def _be_runner(channel: socket.socket) -> None:
+def _be_runner(channel: socket.socket, hierarchy: cgroups.Hierarchy | None) -> None:
     """Carry out attempts, one after the other, until the server closes the channel. Never returns.
 
     A runner serves many attempts because most of what a fork costs is paid at the first: copying the pages that it
@@ -56,7 +58,7 @@ def _be_runner(channel: socket.socket) -> None:
     try:
         os.setsid()
         gc.enable()
-        runner = Runner(report)
+        runner = Runner(report, hierarchy)
         while frame := _read_frame(channel):
             spec = AttemptSpec.from_bytes(frame)
             runner.run(spec)
