@@ -2,7 +2,7 @@ import { useI18n } from 'vue-i18n'
 
 import { formatBytes } from '@/ui/format'
 import { useDurationText } from '@/ui/useDurationText'
-import { retryDelays, WEEKDAYS, type Weekday } from './policyForm'
+import { retryDelays, USUAL_LOG_BYTES, WEEKDAYS, type Weekday } from './policyForm'
 import type { Blackout, Limits, RateLimit, Retry } from './taskApi'
 
 const MOST_DELAYS = 5
@@ -13,35 +13,44 @@ export function usePolicyWords() {
   const durationText = useDurationText()
   const list = (parts: string[]): string => parts.join(t('ui.comma'))
 
+  function retryPlan(retry: Retry): string {
+    const delays = retryDelays(retry, MOST_DELAYS)
+    const [first = 0] = delays
+    const attempts = n(retry.max_attempts)
+    if (retry.delay_seconds === 0 || retry.max_delay_seconds === 0) return t('tasks.retry.planAtOnce', { n: attempts })
+    if (delays.length > 1 && delays.every((delay) => delay === first)) return t('tasks.retry.planEqual', { delay: durationText(first), n: attempts })
+    const words = { delays: list(delays.map(durationText)), n: attempts }
+    const isLong = retry.max_attempts - 1 > MOST_DELAYS
+    return isLong ? t('tasks.retry.planLong', { ...words, most: durationText(retry.max_delay_seconds) }) : t('tasks.retry.plan', words)
+  }
+
   function retryWords(retry: Retry): string {
     if (retry.max_attempts <= 1) return t('tasks.retry.never')
-    const delays = list(retryDelays(retry, MOST_DELAYS).map((delay) => (delay === 0 ? t('tasks.retry.atOnce') : durationText(delay))))
-    const isLong = retry.max_attempts - 1 > MOST_DELAYS
-    const plan = isLong
-      ? t('tasks.retry.planLong', { delays, n: n(retry.max_attempts), most: durationText(retry.max_delay_seconds) })
-      : t('tasks.retry.plan', { delays, n: n(retry.max_attempts) })
+    const plan = retryPlan(retry)
     const codes = retry.exit_codes?.length ? t('tasks.retry.only', { codes: list(retry.exit_codes.map(String)) }) : ''
     return `${plan}${codes}`
   }
 
-  function limitWords(limits: Limits, usualLogBytes: number | null = null): string {
+  /** Empty when nothing is limited more than usually. */
+  function limitWords(limits: Limits): string {
     const parts = [
       ...(limits.memory_bytes ? [t('tasks.limit.memoryOf', { size: formatBytes(limits.memory_bytes, locale.value) })] : []),
       ...(limits.cpu_percent ? [t('tasks.limit.cpuOf', { n: n(limits.cpu_percent) })] : []),
       ...(limits.processes ? [t('tasks.limit.processesOf', { n: n(limits.processes) })] : []),
     ]
     const log = limits.log_bytes ?? null
-    if (log !== usualLogBytes) parts.push(log === null ? t('tasks.limit.logAny') : t('tasks.limit.logOf', { size: formatBytes(log, locale.value) }))
-    return list(parts) || t('tasks.limit.none')
+    if (log !== USUAL_LOG_BYTES) parts.push(log === null ? t('tasks.limit.logAny') : t('tasks.limit.logOf', { size: formatBytes(log, locale.value) }))
+    return list(parts)
   }
 
+  /** Empty when it goes at its own pace. */
   function paceWords(rate: RateLimit, proxy: string | null): string {
     const parts = [
       ...(rate.request_interval_ms ? [t('tasks.crawler.intervalOf', { n: n(rate.request_interval_ms) })] : []),
       ...(rate.max_requests_per_second ? [t('tasks.crawler.perSecondOf', { n: n(rate.max_requests_per_second) })] : []),
       ...(proxy ? [t('tasks.crawler.proxyOf', { proxy })] : []),
     ]
-    return list(parts) || t('tasks.crawler.none')
+    return list(parts)
   }
 
   /** The day's name in the viewer's language; no words of ours to keep. */

@@ -29,7 +29,7 @@ export async function deleteTask(id: number): Promise<void> {
   await api.DELETE('/tasks/{task_id}', path(id))
 }
 
-export function previewTrigger(trigger: TriggerWish, language: string, signal?: AbortSignal): Promise<Preview> {
+export function previewTrigger(trigger: TriggerWish, language: string, { signal, count = 5 }: { signal?: AbortSignal; count?: number } = {}): Promise<Preview> {
   const query = { language: language === 'zh-CN' ? ('zh-CN' as const) : ('en' as const) }
-  return unwrap(api.POST('/triggers/preview', { params: { query }, body: { trigger, count: 5 }, signal }))
+  return unwrap(api.POST('/triggers/preview', { params: { query }, body: { trigger, count }, signal }))
 }

@@ -1,7 +1,7 @@
 import { useI18n } from 'vue-i18n'
 
 import { splitSeconds, type Unit } from './durationUnits'
-import type { Task, Trigger } from './taskApi'
+import type { Task } from './taskApi'
 
 export const OVERLAPS: readonly Task['overlap'][] = ['skip', 'queue', 'replace', 'allow']
 
@@ -32,16 +32,14 @@ export function useTaskWords() {
     all: () => t('tasks.catchUp.all'),
   }
 
-  /** A trigger in a few signs, for lists; its page says it in a sentence. */
-  function shortTrigger(trigger: Trigger): string {
-    if (trigger.type === 'cron') return trigger.expression ?? ''
-    if (trigger.type === 'date') return t('tasks.once')
-    const { amount, unit } = splitSeconds(trigger.seconds ?? null)
+  /** "Every 5 min" */
+  function intervalWords(seconds: number): string {
+    const { amount, unit } = splitSeconds(seconds)
     return units[unit](n(amount ?? 0))
   }
 
   return {
-    shortTrigger,
+    intervalWords,
     /** What it means, in a sentence. */
     overlapText: (overlap: Task['overlap']) => overlapTexts[overlap](),
     overlapWord: (overlap: Task['overlap']) => overlaps[overlap](),

@@ -35,6 +35,22 @@ async function bodyOf(requests: Request[], method: string): Promise<unknown> {
   return found ? found.clone().json() : undefined
 }
 
+/** Without a layout nothing comes into sight by itself. */
+function watchSight(): { enter: () => void }[] {
+  const watched: { enter: () => void }[] = []
+  vi.stubGlobal(
+    'IntersectionObserver',
+    class {
+      constructor(private readonly tell: (entries: { isIntersecting: boolean; time: number }[]) => void) {}
+      observe(): void {
+        watched.push({ enter: () => this.tell([{ isIntersecting: true, time: 1 }]) })
+      }
+      disconnect(): void {}
+    },
+  )
+  return watched
+}
+
 describe('the list of tasks', () => {
   it('shows when each is due and how it went last', async () => {
     serve()
@@ -42,6 +58,27 @@ describe('the list of tasks', () => {
     expect(page.text()).toContain('nightly')
     expect(page.text()).toContain('30 2 * * *')
     expect(page.text()).toContain('Succeeded')
+  })
+
+  it('says schedules in words, asking once for each that is in sight', async () => {
+    const watched = watchSight()
+    const tasks = ['30 2 * * *', '30 2 * * *', '0 4 * * *'].map((expression, id) => makeTask({ id, triggers: [{ id, type: 'cron', expression, timezone: 'UTC' }] }))
+    const requests = serve({ 'GET /tasks': { body: makeList(...tasks) } })
+    const page = await mountPage(TaskListPage)
+    const asked = () => requests.filter((request) => request.url.includes('/triggers/preview')).length
+    expect(asked()).toBe(0)
+    watched.slice(0, 2).forEach(({ enter }) => enter())
+    await vi.waitFor(() => expect(page.text().split('At 2:30 each day')).toHaveLength(3))
+    expect(asked()).toBe(1)
+    expect(page.text()).not.toContain('30 2 * * *')
+    expect(page.text()).toContain('0 4 * * *')
+  })
+
+  it('tells a task that Kumo has paused from one that a person has', async () => {
+    serve({ 'GET /tasks': { body: makeList(makeTask({ active: false, paused_reason: 'Paused after 3 failures in a row.', consecutive_failures: 3 }), makeTask({ id: 8, name: 'other', active: false })) } })
+    const page = await mountPage(TaskListPage)
+    expect(page.findAll('[data-testid="task-paused-by-kumo"]')).toHaveLength(1)
+    expect(page.text()).toContain('3 failures in a row')
   })
 
   it('pauses a task and runs one now', async () => {
@@ -67,6 +104,34 @@ describe('the page of a task', () => {
     await vi.waitFor(() => expect(page.text()).toContain('At 2:30 each day'))
     expect(page.text()).toContain('python main.py --full')
     expect(page.text()).toContain('#99')
+  })
+
+  it('says why Kumo has paused it, and resumes it', async () => {
+    const paused = makeTask({ active: false, paused_reason: 'Paused after 3 failures in a row. Resume it once the cause is mended.', consecutive_failures: 3 })
+    const requests = serve({ 'GET /tasks/7': { body: paused }, 'POST /tasks/7/resume': { body: makeTask() } })
+    const page = await mountPage(TaskPage, { props: { id: 7 } })
+    expect(page.get('[data-testid="task-paused"]').text()).toContain('3 runs in a row have failed.')
+    await page.get('[data-testid="task-resume-paused"]').trigger('click')
+    await flushPromises()
+    expect(requests.some((request) => request.url.endsWith('/tasks/7/resume'))).toBe(true)
+    expect(page.find('[data-testid="task-paused"]').exists()).toBe(false)
+  })
+
+  it('says only what is unusual about its policies', async () => {
+    const unusual = {
+      pool: 'database',
+      retry: { max_attempts: 8, delay_seconds: 0, backoff: 2, max_delay_seconds: 60, exit_codes: null },
+      failure_threshold: 5,
+      limits: { cpu_percent: 150, memory_bytes: 300 * 2 ** 20, processes: null, log_bytes: null },
+      blackouts: [{ start: '22:00', end: '06:00', days: ['sun' as const], timezone: 'Europe/Berlin' }],
+    }
+    serve({ 'GET /tasks/7': { body: makeTask(unusual) } })
+    const page = await mountPage(TaskPage, { props: { id: 7 } })
+    expect(page.text()).toContain('A run that fails is tried again at once: 8 attempts in all.')
+    expect(page.text()).toContain('300 MiB of memory, 150 % CPU, log of any size')
+    expect(page.text()).toContain('Sun 22:00–06:00 (Europe/Berlin)')
+    expect(page.text()).toContain('Paused after 5 failed runs in a row')
+    expect(page.text()).not.toContain('Crawler')
   })
 
   it('shows the ledger with reasons', async () => {

@@ -15,7 +15,7 @@ export function useTriggerPreview(wish: MaybeRefOrGetter<TriggerWish | null>, { 
   const asked = refDebounced(current, typing)
   const query = useQuery({
     queryKey: computed(() => ['triggers', 'preview', asked.value, locale.value]),
-    queryFn: ({ signal }) => previewTrigger(JSON.parse(asked.value) as TriggerWish, locale.value, signal),
+    queryFn: ({ signal }) => previewTrigger(JSON.parse(asked.value) as TriggerWish, locale.value, { signal }),
     enabled: () => asked.value !== 'null',
     retry: false,
   })
