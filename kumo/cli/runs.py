@@ -12,8 +12,9 @@ import httpx
 import typer
 
 from kumo.cli.client import Client, connect
+from kumo.cli.lookups import all_items, task_id
 from kumo.cli.options import AsJson, Home
-from kumo.errors import InvalidInput, Unavailable
+from kumo.errors import Unavailable
 
 _POLL_SECONDS = 0.3
 _RECONNECT_SECONDS = 1.0
@@ -36,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
 def task_list(home: Home = None, as_json: AsJson = False) -> None:
     """List the tasks."""
     with connect(home) as client:
-        tasks = list(_all(client, "/tasks"))
+        tasks = list(all_items(client, "/tasks"))
     if as_json:
         print(json.dumps(tasks))
         return
@@ -55,7 +56,7 @@ def run(
 ) -> None:
     """Run a task now."""
     with connect(home) as client:
-        asked = client.call("POST", f"/tasks/{_task_id(client, task)}/run", json={})
+        asked = client.call("POST", f"/tasks/{task_id(client, task)}/run", json={})
         if follow:
             _print_log(client, asked["id"])
         ended = _wait(client, asked["id"]) if wait or follow else asked
@@ -77,7 +78,7 @@ def runs(
     with connect(home) as client:
         query: dict[str, Any] = {"limit": limit}
         if task is not None:
-            query["task_id"] = _task_id(client, task)
+            query["task_id"] = task_id(client, task)
         items = client.call("GET", "/runs", params=query)["items"]
     if as_json:
         print(json.dumps(items))
@@ -115,25 +116,6 @@ def stop(
         client.call("POST", f"/runs/{run_id}/stop")
         ended = _wait(client, run_id)
     print(json.dumps(ended) if as_json else f"Run {run_id} is {ended['state']}.")
-
-
-def _task_id(client: Client, wanted: str) -> int:
-    if wanted.isdigit():
-        return int(wanted)
-    named = [task for task in _all(client, "/tasks", q=wanted) if task["name"] == wanted]
-    if not named:
-        raise InvalidInput(f"There is no task named {wanted!r}. `kumo task list` shows them.")
-    return int(named[0]["id"])
-
-
-def _all(client: Client, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while True:
-        page = client.call("GET", path, params=query | {"limit": 500} | ({"cursor": cursor} if cursor else {}))
-        yield from page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return
 
 
 def _wait(client: Client, run_id: int) -> dict[str, Any]:
