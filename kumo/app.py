@@ -46,7 +46,7 @@ from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
-from kumo.schedules import hooks_api
+from kumo.schedules import hooks_api, ledger_api
 from kumo.schedules.followers import follow
 from kumo.schedules.hook_bodies import HookBodies
 from kumo.schedules.scheduler import Scheduler
@@ -82,6 +82,7 @@ ROUTERS = (
     samples_api.router,
     removal_api.router,
     schedules_api.router,
+    ledger_api.router,
     dashboard.router,
     system_api.router,
 )

@@ -1,4 +1,4 @@
-"""Routes of the schedule: a preview of a trigger, the ledger of a task, the time zones."""
+"""Routes of triggers: a preview, and the time zones. Their ledger is in `ledger_api`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, select
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.http import GivenMoment, Input, PageDep, ReadSession, RowId, UtcMoment, error_answers
-from kumo.schedules.models import Slot
-from kumo.tasks import service as tasks
+from kumo.http import GivenMoment, Input, UtcMoment, error_answers
 from kumo.tasks.clock_changes import Change, left_out, told
 from kumo.tasks.time_zones import zone_names
 from kumo.tasks.trigger_schemas import TriggerIn
@@ -56,26 +53,6 @@ class Preview(BaseModel):
     warnings: list[str]
 
 
-class SlotOut(BaseModel):
-    """One due moment, or a long gap of them: then `count` from `first_due_at` to `due_at`."""
-
-    id: int
-    trigger_id: int
-    due_at: UtcMoment
-    first_due_at: UtcMoment
-    count: int
-    outcome: str
-    reason: str | None
-    run_id: int | None
-
-
-class SlotList(BaseModel):
-    """One page of the ledger, the newest first."""
-
-    items: list[SlotOut]
-    next_cursor: str | None
-
-
 class ZoneList(BaseModel):
     """IANA time zones."""
 
@@ -114,36 +91,6 @@ def _told(trigger: Trigger, moments: Sequence[datetime], language: Language) -> 
         MomentOut(due_at=each.at, local=each.local, change=each.change, note=describe_change(each, language))
         for each in told(trigger, moments)
     ]
-
-
-@router.get(
-    "/tasks/{task_id}/slots",
-    summary="List due moments of a task",
-    responses=error_answers("unauthenticated", "not_found", "validation_error"),
-)
-async def list_slots(
-    task_id: RowId,
-    _actor: Annotated[Actor, require(Permission.READ)],
-    session: ReadSession,
-    page: PageDep,
-    from_: Annotated[GivenMoment | None, Query(alias="from", description="Due at or after this moment.")] = None,
-    to: Annotated[GivenMoment | None, Query(description="Due before this moment.")] = None,
-) -> SlotList:
-    """The ledger: each due moment with its outcome, and the reason where it was not run."""
-    await tasks.get(session, task_id)
-    conditions: list[ColumnElement[bool]] = [Slot.task_id == task_id]
-    if from_ is not None:
-        conditions.append(Slot.due_at >= from_)
-    if to is not None:
-        conditions.append(Slot.due_at < to)
-    if (after := page.after_id()) is not None:
-        conditions.append(Slot.id < after)
-    rows = (await session.scalars(select(Slot).where(*conditions).order_by(Slot.id.desc()).limit(page.limit + 1))).all()
-    shown = rows[: page.limit]
-    return SlotList(
-        items=[SlotOut.model_validate(slot, from_attributes=True) for slot in shown],
-        next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None),
-    )
 
 
 @router.get("/timezones", summary="List time zones", responses=error_answers("unauthenticated"))

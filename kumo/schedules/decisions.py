@@ -62,6 +62,18 @@ class Plan:
     missed_before: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DownTime:
+    """A time in which nobody looked whether anything was due."""
+
+    begin_at: datetime
+    end_at: datetime
+
+    def touches(self, first: datetime, last: datetime) -> bool:
+        """Whether a part of it lies between two moments, these included."""
+        return self.begin_at <= last and first <= self.end_at
+
+
 def most_looked_at(catch_up: CatchUp, *, has_blackouts: bool) -> int:
     """How many of the latest moments `plan` has to know, so that every one that is to be run is among them."""
     return MOST_CAUGHT_UP + 1 if has_blackouts or catch_up is CatchUp.ALL else _MOST_PUNCTUAL

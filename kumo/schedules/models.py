@@ -32,7 +32,7 @@ class Slot(Base):
 
     __table_args__ = (
         UniqueConstraint("trigger_id", "due_at"),  # a due moment is acted on once
-        Index("ix_slots_task_id", "task_id", "id"),  # the ledger of a task, newest first
+        Index("ix_slots_task_id", "task_id", "due_at"),  # the ledger of a task, latest first, and its summary
         Index("ix_slots_run_id", "run_id"),  # a run that is deleted leaves its slot
         {"sqlite_autoincrement": True},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.base import UtcDateTime
 from kumo.db.session import Database
+from kumo.schedules.decisions import DownTime
 from kumo.schedules.models import Uptime
 
 RENEWED_EVERY = timedelta(seconds=30)
@@ -33,18 +33,6 @@ _DOWN = (
     )
     .order_by(_lives.c.end_at)
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DownTime:
-    """A time in which nobody looked whether anything was due."""
-
-    begin_at: datetime
-    end_at: datetime
-
-    def touches(self, first: datetime, last: datetime) -> bool:
-        """Whether a part of it lies between two moments, these included."""
-        return self.begin_at <= last and first <= self.end_at
 
 
 class Heartbeat:

@@ -31,7 +31,7 @@ def describe(trigger: Trigger, language: Language) -> str:
         where = f" ({trigger.timezone})" if language == "en" else f"（{trigger.timezone}）"
         return words + where + _bounds(trigger, language)
     if isinstance(trigger, Interval):
-        span = _span(trigger.seconds, language)
+        span = span_in_words(trigger.seconds, language)
         # "Every minute", but "every 90 seconds".
         words = f"Every {span.removeprefix('1 ')}" if language == "en" else f"每 {span}"
         return words + _bounds(trigger, language)
@@ -155,7 +155,7 @@ def _bounds(trigger: Cron | Interval, language: Language) -> str:
             else f"，至 {_moment(trigger.end_at, where)} 止"
         )
     if trigger.jitter_seconds:
-        span = _span(trigger.jitter_seconds, language)
+        span = span_in_words(trigger.jitter_seconds, language)
         words += f", up to {span} later" if language == "en" else f"，最多推迟 {span}"
     return words
 
@@ -164,7 +164,8 @@ def _moment(moment: datetime, where: str) -> str:
     return f"{moment.astimezone(UTC if where == 'UTC' else zone(where)):%Y-%m-%d %H:%M:%S} {where}"
 
 
-def _span(seconds: float, language: Language) -> str:
+def span_in_words(seconds: float, language: Language) -> str:
+    """A time, in the largest unit of which it is a whole number."""
     for english, chinese, size in _UNITS:
         if seconds % size == 0:
             count = int(seconds // size)

@@ -104,8 +104,38 @@ async def test_the_ledger_is_read_in_pages_and_by_time(client: httpx.AsyncClient
     }
     between = await client.get(url, params={"from": "2026-01-05T14:00:00+01:00", "to": "2026-01-05T15:00:00Z"})
     assert [slot["due_at"][11:13] for slot in between.json()["items"]] == ["14", "13"]
+    whole = (await client.get(url, params={"from": "2026-01-05T00:00:00Z", "to": "2026-01-06T00:00:00Z"})).json()
+    assert whole["summary"] == {
+        "from": "2026-01-05T00:00:00.000Z",
+        "to": "2026-01-06T00:00:00.000Z",
+        "expected": 5,
+        "ran": 0,
+        "skipped": {"overlap": 5},
+        "down": [],
+        "cadence": {"configured_seconds": None, "real_seconds": None, "warning": None},
+        "sentence": "expected 5, ran 0, 5 skipped: overlap",
+    }
+    assert first["summary"]["expected"] == 0  # of the last 24 hours
+    chinese = await client.get(
+        url, params={"from": "2026-01-05T00:00:00Z", "to": "2026-01-06T00:00:00Z", "language": "zh-CN"}
+    )
+    assert chinese.json()["summary"]["sentence"] == "应有 5 次，运行 0 次，跳过 5 次：上一次运行未结束"
     for wrong in ({"from": "2026-01-05T14:00:00"}, {"to": "0001-01-01T00:00:00+14:00"}, {"cursor": "W10"}):
         answer = await client.get(url, params=wrong)
         assert answer.status_code == 422
         assert answer.json()["error"]["details"][0]["field"] == next(iter(wrong))
     assert (await client.get("/tasks/999/slots")).status_code == 404
+
+
+async def test_a_boot_report_is_shown_and_purged(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/schedule/boot-report")).json() == {
+        "down": None,
+        "missed": 0,
+        "caught_up": 0,
+        "queued": 0,
+        "task_count": 0,
+        "tasks": [],
+    }
+    assert (await client.post("/schedule/boot-report/purge")).json() == {"stopped_run_ids": []}
+    assert (await client.post("/schedule/boot-report/purge", json={"task_ids": [7]})).json() == {"stopped_run_ids": []}
+    assert (await client.post("/schedule/boot-report/purge", json={"task_ids": ["x"]})).status_code == 422

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
 
+from kumo.schedules.decisions import DownTime
 from kumo.schedules.models import Uptime
-from kumo.schedules.uptimes import DownTime, Heartbeat, down_times, last_down_time
+from kumo.schedules.uptimes import Heartbeat, down_times, last_down_time
 from tests.schedules.conftest import Schedule
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

@@ -952,6 +952,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedule/boot-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what the last down time did
+         * @description Since when the server was down, and for each task how many moments were missed and how many are caught up.
+         */
+        get: operations["show_boot_report_api_v1_schedule_boot_report_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedule/boot-report/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Do not catch up what waits
+         * @description Stop the runs of moments that came in the last down time, as far as they still wait in the queue.
+         */
+        post: operations["purge_caught_up_api_v1_schedule_boot_report_purge_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1408,6 +1448,27 @@ export interface components {
             timezone: string;
         };
         /**
+         * BootReportOut
+         * @description What the last down time did.
+         */
+        BootReportOut: {
+            /** Caught Up */
+            caught_up: number;
+            /** @description null: there was none yet. */
+            down: components["schemas"]["DownTimeOut"] | null;
+            /** Missed */
+            missed: number;
+            /** Queued */
+            queued: number;
+            /** Task Count */
+            task_count: number;
+            /**
+             * Tasks
+             * @description The most missed first, at most 500.
+             */
+            tasks: components["schemas"]["TaskReportOut"][];
+        };
+        /**
          * BuildList
          * @description Builds, newest first.
          */
@@ -1461,6 +1522,27 @@ export interface components {
              * @enum {string}
              */
             state: "queued" | "building" | "ready" | "failed";
+        };
+        /**
+         * CadenceOut
+         * @description How far apart moments and runs are, in the middle; null where there are too few to say.
+         */
+        CadenceOut: {
+            /**
+             * Configured Seconds
+             * @description Between two due moments, as the triggers are now.
+             */
+            configured_seconds: number | null;
+            /**
+             * Real Seconds
+             * @description Between the starts of two runs.
+             */
+            real_seconds: number | null;
+            /**
+             * Warning
+             * @description Where runs start much more rarely than they are due.
+             */
+            warning: string | null;
         };
         /**
          * Called
@@ -1594,6 +1676,16 @@ export interface components {
             other: unknown;
             /** This */
             this: unknown;
+        };
+        /**
+         * DownTimeOut
+         * @description A time in which the server was down.
+         */
+        DownTimeOut: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
         };
         /**
          * EffectiveList
@@ -2474,6 +2566,25 @@ export interface components {
             version: number;
         };
         /**
+         * PurgeRequest
+         * @description Whose runs are taken out of the queue.
+         */
+        PurgeRequest: {
+            /**
+             * Task Ids
+             * @description All tasks without.
+             */
+            task_ids?: number[] | null;
+        };
+        /**
+         * Purged
+         * @description What was taken out of the queue.
+         */
+        Purged: {
+            /** Stopped Run Ids */
+            stopped_run_ids: number[];
+        };
+        /**
          * RateLimitFields
          * @description How fast a crawler may ask; a field that is left out keeps its value.
          */
@@ -2788,13 +2899,14 @@ export interface components {
         };
         /**
          * SlotList
-         * @description One page of the ledger, the newest first.
+         * @description One page of the ledger, the latest moments first.
          */
         SlotList: {
             /** Items */
             items: components["schemas"]["SlotOut"][];
             /** Next Cursor */
             next_cursor: string | null;
+            summary: components["schemas"]["SummaryOut"];
         };
         /**
          * SlotOut
@@ -2803,6 +2915,11 @@ export interface components {
         SlotOut: {
             /** Count */
             count: number;
+            /**
+             * Down
+             * @description Of a missed one: when the server was down.
+             */
+            down: components["schemas"]["DownTimeOut"][];
             /** Due At */
             due_at: string;
             /** First Due At */
@@ -2859,6 +2976,35 @@ export interface components {
             size_bytes: number;
             /** Tree Hash */
             tree_hash: string;
+        };
+        /**
+         * SummaryOut
+         * @description What became of the moments of a time: the last 24 hours, or what is asked for, at most 31 days.
+         */
+        SummaryOut: {
+            cadence: components["schemas"]["CadenceOut"];
+            /**
+             * Down
+             * @description When the server was down, as far as something was missed then.
+             */
+            down: components["schemas"]["DownTimeOut"][];
+            /** Expected */
+            expected: number;
+            /** From */
+            from: string;
+            /** Ran */
+            ran: number;
+            /** Sentence */
+            sentence: string;
+            /**
+             * Skipped
+             * @description By reason.
+             */
+            skipped: {
+                [key: string]: number;
+            };
+            /** To */
+            to: string;
         };
         /**
          * SystemInfo
@@ -3115,6 +3261,33 @@ export interface components {
             updated_at: string;
             /** Version */
             version: number;
+        };
+        /**
+         * TaskReportOut
+         * @description What a down time did to one task.
+         */
+        TaskReportOut: {
+            /**
+             * Caught Up
+             * @description Moments that are run late.
+             */
+            caught_up: number;
+            /**
+             * Missed
+             * @description Moments that were not run.
+             */
+            missed: number;
+            /**
+             * Queued Run Ids
+             * @description Those of the runs that still wait, and can be purged.
+             */
+            queued_run_ids: number[];
+            /** Run Ids */
+            run_ids: number[];
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
         };
         /**
          * TokenInput
@@ -6973,6 +7146,86 @@ export interface operations {
             };
         };
     };
+    show_boot_report_api_v1_schedule_boot_report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BootReportOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    purge_caught_up_api_v1_schedule_boot_report_purge_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PurgeRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Purged"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_setup_api_v1_setup_get: {
         parameters: {
             query?: never;
@@ -7617,6 +7870,8 @@ export interface operations {
                 from?: string | null;
                 /** @description Due before this moment. */
                 to?: string | null;
+                /** @description The language of the summary's sentences. */
+                language?: "en" | "zh-CN";
                 /** @description How many items at most. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */

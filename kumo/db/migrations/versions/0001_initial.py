@@ -470,4 +470,4 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("slots", schema=None) as batch_op:
         batch_op.create_index("ix_slots_run_id", ["run_id"], unique=False)
-        batch_op.create_index("ix_slots_task_id", ["task_id", "id"], unique=False)
+        batch_op.create_index("ix_slots_task_id", ["task_id", "due_at"], unique=False)
