@@ -17,7 +17,7 @@ from kumo.secrets import Vault
 from kumo.variables import listing, service
 from kumo.variables.listing import Shown
 from kumo.variables.models import Variable
-from kumo.variables.rules import Scope, goes_as_file, warnings
+from kumo.variables.rules import VariableScope, goes_as_file, warnings
 from kumo.variables.schemas import (
     EffectiveList,
     EffectiveVariable,
@@ -60,7 +60,7 @@ async def list_variables(  # noqa: PLR0913 - one parameter for each filter
     session: ReadSession,
     vault: VaultDep,
     page: PageDep,
-    scope: Scope | None = None,
+    scope: VariableScope | None = None,
     project_id: Annotated[RowId | None, Query(description="Those of the project's own.")] = None,
     task_id: Annotated[RowId | None, Query(description="Those of the task's own.")] = None,
     q: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Part of a name.")] = None,
@@ -92,7 +92,7 @@ async def list_variables(  # noqa: PLR0913 - one parameter for each filter
 )
 async def create_variable(body: VariableCreate, actor: Writer, session: WriteSession, vault: VaultDep) -> VariableOut:
     """Give all runs, or those of one project or task, a value under this name, from their next start on."""
-    owner = _owner(body.scope or Scope.GLOBAL, body.scope_id)
+    owner = _owner(body.scope or VariableScope.GLOBAL, body.scope_id)
     definition = Definition(**{"owner": owner} | _said(body))
     variable = await service.create(session, vault, definition, body.value, _by(actor))
     return await _answer(session, vault, variable.id, body.value)
@@ -190,10 +190,10 @@ def _said(body: VariableFields) -> dict[str, Any]:
     return {inside: value for inside, value in given.items() if value is not None}
 
 
-def _owner(scope: Scope, scope_id: int | None) -> Owner:
-    if scope is Scope.GLOBAL and scope_id is not None:
+def _owner(scope: VariableScope, scope_id: int | None) -> Owner:
+    if scope is VariableScope.GLOBAL and scope_id is not None:
         raise InvalidInput.at("scope_id", "A variable for all runs has no scope_id. Leave it out, or say the scope.")
-    if scope is not Scope.GLOBAL and scope_id is None:
+    if scope is not VariableScope.GLOBAL and scope_id is None:
         raise InvalidInput.at("scope_id", f"Say which {scope} it is for: its id.")
     return Owner(scope=scope, id=scope_id)
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.errors import InvalidInput
 from kumo.tasks.models import Task
 from kumo.variables.models import Variable
-from kumo.variables.rules import LARGEST_ENVIRONMENT_BYTES, LARGEST_FILES_BYTES, Scope, kib
+from kumo.variables.rules import LARGEST_ENVIRONMENT_BYTES, LARGEST_FILES_BYTES, VariableScope, kib
 
 MOST_OF_ONE_OWNER = 1000
 
@@ -89,10 +89,10 @@ async def _sums(session: AsyncSession, project_id: int | None, task_id: int | No
     )
     if task_id is not None:
         own = select(Task.project_id).where(Task.id == task_id).scalar_subquery()
-        of_project = and_(Variable.scope == Scope.PROJECT, Variable.project_id == own)
-        query = query.where(or_(Variable.scope == Scope.GLOBAL, of_project, Variable.task_id == task_id))
+        of_project = and_(Variable.scope == VariableScope.PROJECT, Variable.project_id == own)
+        query = query.where(or_(Variable.scope == VariableScope.GLOBAL, of_project, Variable.task_id == task_id))
     elif project_id is not None:
-        query = query.where(or_(Variable.scope == Scope.GLOBAL, project == project_id))
+        query = query.where(or_(Variable.scope == VariableScope.GLOBAL, project == project_id))
     return list(await session.execute(query))
 
 
@@ -103,12 +103,12 @@ def _shares(rows: list[Any]) -> Iterator[_Share]:
     of_tasks: dict[int | None, dict[int | None, _Sum]] = defaultdict(dict)
     for row in rows:
         found = _Sum(count=row.count, environment=int(row.environment), files=int(row.files))
-        match Scope(row.scope):
-            case Scope.GLOBAL:
+        match VariableScope(row.scope):
+            case VariableScope.GLOBAL:
                 of_all = found
-            case Scope.PROJECT:
+            case VariableScope.PROJECT:
                 of_projects[row.project_id] = found
-            case Scope.TASK:
+            case VariableScope.TASK:
                 of_tasks[row.project_id][row.task_id] = found
     for project_id in dict.fromkeys((*of_projects, *of_tasks, None)):
         of_project = of_projects.get(project_id, _Sum())

@@ -15,7 +15,7 @@ from kumo.secrets import Vault
 from kumo.tasks.models import Task
 from kumo.variables.models import Variable, VariableVersion
 from kumo.variables.resolution import read_value
-from kumo.variables.rules import LARGEST_VALUE_BYTES, Scope
+from kumo.variables.rules import LARGEST_VALUE_BYTES, VariableScope
 
 # Values that are longer stay out of lists, which would grow to hundreds of megabytes.
 LONGEST_LISTED_BYTES: Final = 2000
@@ -68,23 +68,23 @@ async def show(session: AsyncSession, vault: Vault, variable_id: int) -> Shown:
     return _show(vault, row)
 
 
-async def effective(session: AsyncSession, vault: Vault, task_id: int) -> list[tuple[Shown, list[Scope]]]:
+async def effective(session: AsyncSession, vault: Vault, task_id: int) -> list[tuple[Shown, list[VariableScope]]]:
     """What a run of the task is given, by name, each with the wider scopes whose values it hides."""
     task = await session.scalar(select(Task).where(Task.id == task_id, Task.deleted_at.is_(None)))
     if task is None:
         raise NotFound(f"Task {task_id} does not exist.")
     seen = or_(
-        Variable.scope == Scope.GLOBAL,
-        and_(Variable.scope == Scope.PROJECT, Variable.project_id == task.project_id),
-        and_(Variable.scope == Scope.TASK, Variable.task_id == task_id),
+        Variable.scope == VariableScope.GLOBAL,
+        and_(Variable.scope == VariableScope.PROJECT, Variable.project_id == task.project_id),
+        and_(Variable.scope == VariableScope.TASK, Variable.task_id == task_id),
     )
-    found: dict[str, dict[Scope, Shown]] = {}
+    found: dict[str, dict[VariableScope, Shown]] = {}
     for row in await session.execute(_shown(LONGEST_LISTED_BYTES).where(seen).order_by(Variable.name)):
         shown = _show(vault, row)
-        found.setdefault(shown.variable.name, {})[Scope(shown.variable.scope)] = shown
+        found.setdefault(shown.variable.name, {})[VariableScope(shown.variable.scope)] = shown
     answer = []
     for by_scope in found.values():
-        scopes = [scope for scope in reversed(Scope) if scope in by_scope]
+        scopes = [scope for scope in reversed(VariableScope) if scope in by_scope]
         answer.append((by_scope[scopes[0]], scopes[1:]))
     return answer
 
@@ -134,7 +134,7 @@ def _shown(largest_bytes: int) -> Select[Any]:
         .outerjoin(Project, and_(Project.id == Variable.project_id, Project.deleted_at.is_(None)))
         .outerjoin(Task, and_(Task.id == Variable.task_id, Task.deleted_at.is_(None)))
         # Those of a project or task that was deleted are gone for everybody, and soon in fact; see `orphans`.
-        .where(or_(Variable.scope == Scope.GLOBAL, Project.id.is_not(None), Task.id.is_not(None)))
+        .where(or_(Variable.scope == VariableScope.GLOBAL, Project.id.is_not(None), Task.id.is_not(None)))
     )
 
 

@@ -18,7 +18,7 @@ from kumo.db.session import Database
 from kumo.errors import Conflict, TooLarge
 from kumo.secrets import Undecryptable, Vault
 from kumo.variables.models import Variable, VariableGeneration, VariableVersion
-from kumo.variables.rules import LARGEST_ENVIRONMENT_BYTES, LARGEST_FILES_BYTES, Scope, goes_as_file, kib, weigh
+from kumo.variables.rules import LARGEST_ENVIRONMENT_BYTES, LARGEST_FILES_BYTES, VariableScope, goes_as_file, kib, weigh
 
 WORD_OF_CHANGES: Final = "variables"  # the kind of change that is announced with the new generation as its id
 
@@ -44,16 +44,16 @@ _FOR_RUN = (
     .outerjoin(
         Variable,
         or_(
-            _variables.scope == Scope.GLOBAL,
-            and_(_variables.scope == Scope.PROJECT, _variables.project_id == bindparam("b_project_id")),
-            and_(_variables.scope == Scope.TASK, _variables.task_id == bindparam("b_task_id")),
+            _variables.scope == VariableScope.GLOBAL,
+            and_(_variables.scope == VariableScope.PROJECT, _variables.project_id == bindparam("b_project_id")),
+            and_(_variables.scope == VariableScope.TASK, _variables.task_id == bindparam("b_task_id")),
         ),
     )
     .outerjoin(VariableVersion, _versions.id == _variables.current_version_id)
 )
 _EXACT = select(*_VALUE).where(_versions.id.in_(bindparam("b_ids", expanding=True)))
 
-_RANK = {scope: rank for rank, scope in enumerate(Scope)}
+_RANK = {scope: rank for rank, scope in enumerate(VariableScope)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ async def _rows_for(session: AsyncSession, project_id: int, task_id: int) -> Seq
 
 
 def _resolved(read: ReadValue, rows: Sequence[Any]) -> Resolved:
-    present = sorted((row for row in rows if row.name is not None), key=lambda row: _RANK[Scope(row.scope)])
+    present = sorted((row for row in rows if row.name is not None), key=lambda row: _RANK[VariableScope(row.scope)])
     winners = {row.name: row for row in present}
     return _put_together(read, winners.items()) if winners else NOTHING
 

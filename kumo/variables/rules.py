@@ -39,7 +39,7 @@ _KUMO_PREFIX = "KUMO_"
 _DANGEROUS = frozenset({"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "PYTHONHOME", "BASH_ENV", "ENV"})
 
 
-class Scope(StrEnum):
+class VariableScope(StrEnum):
     """Whose runs a variable is for; the narrowest scope that has a name wins."""
 
     GLOBAL = "global"  # all runs

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kumo.http import Input, RowId, UtcMoment
-from kumo.variables.rules import Scope
+from kumo.variables.rules import VariableScope
 
 Given = Literal["environment", "file"]
 
@@ -22,7 +22,7 @@ class VariableFields(Input):
     value: str | None = Field(default=None, description="At most 1 MiB.")
     secret: bool | None = Field(default=None, description="Nobody is shown its value again, and logs hide it.")
     as_file: bool | None = Field(default=None, description=_AS_FILE)
-    scope: Scope | None = Field(default=None, description="Whose runs are given it; the narrowest scope wins.")
+    scope: VariableScope | None = Field(default=None, description="Whose runs are given it; the narrowest scope wins.")
     scope_id: RowId | None = Field(default=None, description=_SCOPE_ID)
     description: Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")] | None = None
 
@@ -76,7 +76,7 @@ class VariableOut(BaseModel):
     id: int
     version: int
     name: str
-    scope: Scope
+    scope: VariableScope
     scope_id: int | None
     scope_name: str | None = Field(description="Of the project or the task.")
     description: str
@@ -134,7 +134,7 @@ class VariableVersionList(BaseModel):
 class EffectiveVariable(VariableOut):
     """The variable that wins, and what it wins over."""
 
-    hides: list[Scope] = Field(description="The wider scopes that have a variable of this name too.")
+    hides: list[VariableScope] = Field(description="The wider scopes that have a variable of this name too.")
 
 
 class EffectiveList(BaseModel):

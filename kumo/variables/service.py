@@ -19,7 +19,7 @@ from kumo.variables.limits import check_limits
 from kumo.variables.listing import VariableNotFound
 from kumo.variables.models import Variable, VariableGeneration, VariableVersion
 from kumo.variables.resolution import WORD_OF_CHANGES, read_value
-from kumo.variables.rules import Scope, check_name, check_value, size_of, weigh
+from kumo.variables.rules import VariableScope, check_name, check_value, size_of, weigh
 
 VERSIONS_KEPT = 500  # of one variable: a script that renews a token each minute must not fill the disk
 
@@ -27,8 +27,12 @@ VERSIONS_KEPT = 500  # of one variable: a script that renews a token each minute
 class VariableNameTaken(NameTaken):
     """The owner has a variable of that name already."""
 
-    def __init__(self, name: str, scope: Scope) -> None:
-        where = {Scope.GLOBAL: "for all runs", Scope.PROJECT: "in the project", Scope.TASK: "in the task"}[scope]
+    def __init__(self, name: str, scope: VariableScope) -> None:
+        where = {
+            VariableScope.GLOBAL: "for all runs",
+            VariableScope.PROJECT: "in the project",
+            VariableScope.TASK: "in the task",
+        }[scope]
         super().__init__(f"There is already a variable {name} {where}. Change that one, or choose another name.")
 
 
@@ -43,18 +47,18 @@ class VariableChanged(ChangedMeanwhile):
 class Owner:
     """Whose runs a variable is for."""
 
-    scope: Scope
+    scope: VariableScope
     id: int | None = None  # of the project or the task; None for all runs
 
     @property
     def project_id(self) -> int | None:
         """The project, where it is for one."""
-        return self.id if self.scope is Scope.PROJECT else None
+        return self.id if self.scope is VariableScope.PROJECT else None
 
     @property
     def task_id(self) -> int | None:
         """The task, where it is for one."""
-        return self.id if self.scope is Scope.TASK else None
+        return self.id if self.scope is VariableScope.TASK else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +169,7 @@ async def _find(session: AsyncSession, variable_id: int, seen_version: int | Non
 
 def _definition(variable: Variable, current: VariableVersion) -> Definition:
     return Definition(
-        owner=Owner(scope=Scope(variable.scope), id=variable.project_id or variable.task_id),
+        owner=Owner(scope=VariableScope(variable.scope), id=variable.project_id or variable.task_id),
         name=variable.name,
         description=variable.description,
         is_secret=current.is_secret,
@@ -186,9 +190,9 @@ def _write(variable: Variable, definition: Definition, size_bytes: int, by: By) 
 
 
 async def _require_owner(session: AsyncSession, owner: Owner) -> None:
-    if owner.scope is Scope.GLOBAL:
+    if owner.scope is VariableScope.GLOBAL:
         return
-    table = Project if owner.scope is Scope.PROJECT else Task
+    table = Project if owner.scope is VariableScope.PROJECT else Task
     if await session.scalar(select(table.id).where(table.id == owner.id, table.deleted_at.is_(None))) is None:
         raise InvalidInput.at("scope_id", f"{owner.scope.capitalize()} {owner.id} does not exist.")
 

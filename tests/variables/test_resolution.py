@@ -24,10 +24,10 @@ from kumo.variables import service
 from kumo.variables.models import Variable, VariableVersion
 from kumo.variables.orphans import remove_orphans
 from kumo.variables.resolution import NOTHING, Resolved, Resolver, resolve, resolve_exact
-from kumo.variables.rules import Scope
+from kumo.variables.rules import VariableScope
 from kumo.variables.service import By, Definition, Owner
 
-ALL = Owner(scope=Scope.GLOBAL)
+ALL = Owner(scope=VariableScope.GLOBAL)
 
 
 class House:
@@ -81,8 +81,8 @@ class House:
     def owners(self) -> list[Owner]:
         return [
             ALL,
-            *(Owner(scope=Scope.PROJECT, id=project_id) for project_id, _task_id in self.tasks),
-            *(Owner(scope=Scope.TASK, id=task_id) for _project_id, task_id in self.tasks),
+            *(Owner(scope=VariableScope.PROJECT, id=project_id) for project_id, _task_id in self.tasks),
+            *(Owner(scope=VariableScope.TASK, id=task_id) for _project_id, task_id in self.tasks),
         ]
 
     @staticmethod
@@ -116,7 +116,7 @@ def counted_statements(database: Database) -> Iterator[list[str]]:
 
 async def test_the_task_s_value_wins_over_the_project_s_over_that_for_all(house: House) -> None:
     project_id, task_id = house.tasks[0]
-    in_project, in_task = Owner(scope=Scope.PROJECT, id=project_id), Owner(scope=Scope.TASK, id=task_id)
+    in_project, in_task = Owner(scope=VariableScope.PROJECT, id=project_id), Owner(scope=VariableScope.TASK, id=task_id)
     await house.set("A", "all")
     await house.set("A", "project", in_project, is_secret=True)
     await house.set("A", "task", in_task)
@@ -245,7 +245,7 @@ async def test_a_run_is_repeated_with_the_values_of_then(house: House) -> None:
 
 async def test_a_value_without_its_key_stops_only_those_who_need_it(house: House) -> None:
     project_id, task_id = house.tasks[0]
-    await house.set("TOKEN", "precious", Owner(scope=Scope.PROJECT, id=project_id))
+    await house.set("TOKEN", "precious", Owner(scope=VariableScope.PROJECT, id=project_id))
     other_key = Resolver(house.database, Vault([os.urandom(32)]))
     async with house.database.read() as session:
         with pytest.raises(Undecryptable, match="variable TOKEN cannot be read") as refused:
@@ -258,8 +258,8 @@ async def test_a_value_without_its_key_stops_only_those_who_need_it(house: House
 async def test_a_task_that_moved_to_a_project_with_much_is_told_so(house: House) -> None:
     (_, task_id), (second, _) = house.tasks
     for number in range(7):
-        await house.set(f"T_{number}", "x" * 100_000, Owner(scope=Scope.TASK, id=task_id))
-        await house.set(f"P_{number}", "x" * 100_000, Owner(scope=Scope.PROJECT, id=second))
+        await house.set(f"T_{number}", "x" * 100_000, Owner(scope=VariableScope.TASK, id=task_id))
+        await house.set(f"P_{number}", "x" * 100_000, Owner(scope=VariableScope.PROJECT, id=second))
     assert len((await house.given()).environment) == 7
     house.tasks[0] = (second, task_id)
     with pytest.raises(TooLarge, match=r"1,367 KiB of its environment; .* Give it fewer"):
@@ -268,9 +268,9 @@ async def test_a_task_that_moved_to_a_project_with_much_is_told_so(house: House)
 
 async def test_variables_of_what_was_deleted_go(house: House) -> None:
     (project_id, task_id), (_, other) = house.tasks
-    await house.set("A", "x", Owner(scope=Scope.PROJECT, id=project_id))
-    await house.set("A", "x", Owner(scope=Scope.TASK, id=task_id))
-    await house.set("A", "x", Owner(scope=Scope.TASK, id=other))
+    await house.set("A", "x", Owner(scope=VariableScope.PROJECT, id=project_id))
+    await house.set("A", "x", Owner(scope=VariableScope.TASK, id=task_id))
+    await house.set("A", "x", Owner(scope=VariableScope.TASK, id=other))
     await house.set("A", "x")
     assert not await remove_orphans(house.database)
     async with house.database.write() as session:

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.databases import on_one_database
 from tests.variables.conftest import Set
 
 # What is refused before the database is asked need not be refused on both.
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
 
 
 def blamed(answer: httpx.Response) -> list[str]:

@@ -1736,7 +1736,7 @@ export interface components {
              * Hides
              * @description The wider scopes that have a variable of this name too.
              */
-            hides: components["schemas"]["Scope"][];
+            hides: components["schemas"]["VariableScope"][];
             /** Id */
             id: number;
             /** Name */
@@ -1746,7 +1746,7 @@ export interface components {
              * @description false when the key that it was encrypted with is missing: enter it anew.
              */
             readable: boolean;
-            scope: components["schemas"]["Scope"];
+            scope: components["schemas"]["VariableScope"];
             /** Scope Id */
             scope_id: number | null;
             /**
@@ -2785,12 +2785,6 @@ export interface components {
             items: components["schemas"]["SampleOut"][];
         };
         /**
-         * Scope
-         * @description Whose runs a variable is for; the narrowest scope that has a name wins.
-         * @enum {string}
-         */
-        Scope: "global" | "project" | "task";
-        /**
          * SearchOut
          * @description What a search found in one log.
          */
@@ -3537,7 +3531,7 @@ export interface components {
             /** Name */
             name?: string | null;
             /** @description Whose runs are given it; the narrowest scope wins. */
-            scope?: components["schemas"]["Scope"] | null;
+            scope?: components["schemas"]["VariableScope"] | null;
             /**
              * Scope Id
              * @description The project's or the task's id; none for all runs.
@@ -3574,7 +3568,7 @@ export interface components {
             /** Name */
             name: string;
             /** @description Whose runs are given it; the narrowest scope wins. */
-            scope?: components["schemas"]["Scope"] | null;
+            scope?: components["schemas"]["VariableScope"] | null;
             /**
              * Scope Id
              * @description The project's or the task's id; none for all runs.
@@ -3647,7 +3641,7 @@ export interface components {
              * @description false when the key that it was encrypted with is missing: enter it anew.
              */
             readable: boolean;
-            scope: components["schemas"]["Scope"];
+            scope: components["schemas"]["VariableScope"];
             /** Scope Id */
             scope_id: number | null;
             /**
@@ -3684,6 +3678,12 @@ export interface components {
             /** Warnings */
             warnings: string[];
         };
+        /**
+         * VariableScope
+         * @description Whose runs a variable is for; the narrowest scope that has a name wins.
+         * @enum {string}
+         */
+        VariableScope: "global" | "project" | "task";
         /**
          * VariableVersionList
          * @description One page of values, the newest first.
@@ -8132,7 +8132,7 @@ export interface operations {
     list_variables_api_v1_variables_get: {
         parameters: {
             query?: {
-                scope?: components["schemas"]["Scope"] | null;
+                scope?: components["schemas"]["VariableScope"] | null;
                 /** @description Those of the project's own. */
                 project_id?: number | null;
                 /** @description Those of the task's own. */
