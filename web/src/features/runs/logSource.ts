@@ -3,6 +3,12 @@ import type { LogPart } from './logWindow'
 
 export type LogMatch = components['schemas']['MatchOut']
 
+/** Lines that a search found, and the byte to go on at; none when the log has been searched to its end. */
+export interface LogSearchAnswer {
+  items: LogMatch[]
+  next: number | null
+}
+
 /** A part of the log, and how much there was when it was read. */
 export interface LogAnswer extends LogPart {
   size: number
@@ -22,7 +28,7 @@ export interface LogListener {
 export interface LogSource {
   read: (part: { offset: number; limit: number } | { tail: number }) => Promise<LogAnswer>
   follow: (offset: number, listener: LogListener) => { close: () => void }
-  search: (words: string, offset: number) => Promise<{ items: LogMatch[]; next_offset: number | null }>
+  search: (words: string, from: number) => Promise<LogSearchAnswer>
 }
 
 const MOST_MATCHES = 1_000
@@ -69,11 +75,11 @@ export function runLogSource(runId: number, attempt: number): LogSource {
       return { close: () => stream.close() }
     },
 
-    async search(words, offset) {
+    async search(words, from) {
       const { data } = await api.GET('/runs/{run_id}/log/search', {
-        params: { path, query: { attempt, q: words, offset, limit: MOST_MATCHES } },
+        params: { path, query: { attempt, q: words, cursor: from, limit: MOST_MATCHES } },
       })
-      return data ?? { items: [], next_offset: null }
+      return { items: data?.items ?? [], next: data?.next_cursor ? Number(data.next_cursor) : null }
     },
   }
 }

@@ -32,7 +32,7 @@ export function useLogSearch(source: LogSource, show: (match: LogMatch) => void,
         const answer = await source.search(searched.value, from)
         if (mine !== generation) return false
         matches.value = [...matches.value, ...answer.items]
-        nextOffset = from = answer.next_offset
+        nextOffset = from = answer.next
         hasMore.value = nextOffset !== null
         if (answer.items.length > 0) break
       } while (from !== null)

@@ -18,7 +18,7 @@ class FakeLog implements LogSource {
     const bytes = this.bytes.slice(offset, 'tail' in part ? undefined : offset + part.limit)
     return { offset, bytes, size: this.bytes.length, isFinal: this.isFinal }
   })
-  readonly search = vi.fn(() => Promise.resolve({ items: [], next_offset: null }))
+  readonly search = vi.fn(() => Promise.resolve({ items: [], next: null }))
 
   constructor(lines = 0) {
     this.bytes = encoder.encode(linesOf(0, lines))
