@@ -70,15 +70,16 @@ def _search_one(finder: Finder, place: Place, number: int) -> Iterator[Step]:
     """Whole lines, as many as a block holds; of a line longer than that one block after the other."""
     log, position = place.log, place.offset
     describe = _Describer(log)
-    line = log.line_start(position)  # where the line begins that the byte at `position` belongs to
+    # Where the line begins that the byte at `position` belongs to; None where that has not been looked for.
+    line = position if position == 0 or log.read(position - 1, 1) == b"\n" else None
     while True:
         block = log.read(position, finder.block_bytes)
         is_at_end = len(block) < finder.block_bytes
-        if finder.overlap is None and line < position:
+        if finder.overlap is None and line != position:
             # Only a line's beginning counts, which has been searched.
             newline = block.find(b"\n")
             position += newline + 1 or len(block)
-            line = line if newline < 0 else position
+            line = None if newline < 0 else position
             yield Step(place=number, offset=position, is_at_end=is_at_end and newline < 0)
             if is_at_end and newline < 0:
                 return
@@ -91,6 +92,8 @@ def _search_one(finder: Finder, place: Place, number: int) -> Iterator[Step]:
             following = position + end - (finder.overlap or 0)
         for spot in finder.spots(block, end):
             match = describe(block, spot, position=position, line=line)
+            if is_part_of_line:
+                line = match.offset
             offset = following if is_part_of_line else position + spot.next_line
             yield Step(place=number, offset=offset, match=match)
         position = following
@@ -108,10 +111,12 @@ class _Describer:
         self._log = log
         self._counted_to = self._lines = 0
 
-    def __call__(self, block: bytes, spot: Spot, *, position: int, line: int) -> Match:
+    def __call__(self, block: bytes, spot: Spot, *, position: int, line: int | None) -> Match:
         newline = block.rfind(b"\n", 0, spot.start)
         if newline >= 0:
             line = position + newline + 1
+        elif line is None:
+            line = self._log.line_start(position)
         start, end = position + spot.start, position + spot.end
         shown_from, raw, is_cut = self._shown(line, start, end)
         entry = self._log.index.before(line)

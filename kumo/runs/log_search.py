@@ -92,6 +92,9 @@ class RunSearch:
                     raise
                 return found  # the next request begins with this log, and has more time for it
             _note(found, rows, outcome)
+            if len(rows) < _LOGS_AT_ONCE and len(outcome.logs) == len(rows) and outcome.logs[-1].is_done:
+                found.position = None
+                return found
             if len(found.runs) >= most_runs or ends_at - monotonic() < _LEAST_SECONDS:
                 return found
 

@@ -13,13 +13,13 @@ import pytest
 from fastapi import FastAPI
 
 from kumo.settings import MIB, Settings
+from tests.databases import on_one_database
 from tests.projects.archives import tar_info, tar_of, zip_of
 from tests.projects.hostile import HOSTILE_PATHS, STRANGE_BUT_PLAIN
 
 ARCHIVE = zip_of(("top/main.py", b"print(1)\n"), ("top/data/", b""), ("top/requirements.txt", b"requests\n"))
 
 # What is refused before the database is asked need not be refused on both.
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
 
 
 async def created(browser: httpx.AsyncClient, archive: bytes = ARCHIVE, **fields: str) -> dict[str, Any]:

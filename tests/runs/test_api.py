@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import httpx
 import pytest
 
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
-
-_FINAL = {"succeeded", "failed", "timed_out", "stopped", "lost"}
+from tests.databases import on_one_database
+from tests.runs.asking import add_task, ended, events, run_to_its_end
 
 
 @pytest.fixture
@@ -19,38 +17,6 @@ async def project_id(client: httpx.AsyncClient) -> int:
     script = "print('first')\nprint('Größe: 5 日')\nprint('last')\n"
     assert (await client.put(f"/projects/{project['id']}/files/main.py", json={"content": script})).is_success
     return int(project["id"])
-
-
-async def add_task(client: httpx.AsyncClient, project_id: int, **fields: Any) -> int:
-    body = {"name": "nightly", "project_id": project_id, "command": "python main.py"} | fields
-    answer = await client.post("/tasks", json=body)
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["id"])
-
-
-async def run_to_its_end(client: httpx.AsyncClient, task_id: int) -> dict[str, Any]:
-    asked = await client.post(f"/tasks/{task_id}/run", json={})
-    assert asked.status_code == 202, asked.text
-    return await ended(client, asked.json()["id"])
-
-
-async def ended(client: httpx.AsyncClient, run_id: int) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while True:
-            run: dict[str, Any] = (await client.get(f"/runs/{run_id}")).json()
-            if run["state"] in _FINAL:
-                return run
-            await asyncio.sleep(0.05)
-
-
-def events(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """The events of a stream with their data; an event's id is put with its data."""
-    found = []
-    for block in text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-        if "event" in fields:
-            found.append((fields["event"], json.loads(fields["data"]) | {"id": fields.get("id")}))
-    return found
 
 
 async def test_a_run_is_asked_for_and_its_log_is_read(client: httpx.AsyncClient, project_id: int) -> None:

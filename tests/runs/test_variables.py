@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.runs.test_api import add_task, ended, on_one_database, project_id, run_to_its_end
-
-__all__ = ["project_id"]
+from tests.databases import on_one_database
+from tests.runs.asking import add_task, ended, run_to_its_end
 
 _TELLS = """
 import os
@@ -14,6 +14,14 @@ print(os.environ.get("GREETING"), os.environ.get("TOKEN"))
 path = os.environ.get("LONG_FILE")
 print(path and os.path.dirname(path) == os.environ["KUMO_VARIABLES_DIR"], len(open(path).read()) if path else None)
 """
+
+
+@pytest.fixture
+async def project_id(client: httpx.AsyncClient) -> int:
+    """A project whose script prints its variables."""
+    project = (await client.post("/projects", json={"name": "etl"})).json()
+    assert (await client.put(f"/projects/{project['id']}/files/main.py", json={"content": _TELLS})).is_success
+    return int(project["id"])
 
 
 async def set_variable(client: httpx.AsyncClient, **fields: Any) -> int:
@@ -29,7 +37,6 @@ async def log_of(client: httpx.AsyncClient, run: dict[str, Any]) -> str:
 
 @on_one_database
 async def test_a_script_gets_its_variables_the_nearest_first(client: httpx.AsyncClient, project_id: int) -> None:
-    await client.put(f"/projects/{project_id}/files/main.py", json={"content": _TELLS})
     task_id = await add_task(client, project_id)
     greeting = await set_variable(client, name="GREETING", value="hello")
     await set_variable(client, name="TOKEN", value="s3cret-of-all", secret=True)

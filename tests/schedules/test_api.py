@@ -4,13 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 from fastapi import FastAPI
 
 from kumo.db.session import Database
 from kumo.schedules.models import Slot
-
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+from tests.databases import on_one_database
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 

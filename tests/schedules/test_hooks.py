@@ -18,8 +18,7 @@ from kumo.projects.models import Project
 from kumo.runs.models import Run
 from kumo.schedules.hook_bodies import HookBodies
 from kumo.tasks.models import TriggerRow
-
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+from tests.databases import on_one_database
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
+
+from tests.databases import on_one_database
 
 # What is refused before the database is asked need not be refused on both.
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
-
 HUGE = 2**70
 
 

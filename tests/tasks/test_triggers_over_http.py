@@ -3,9 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+from tests.databases import on_one_database
 
 CRON = {
     "type": "cron",

@@ -15,8 +15,7 @@ from kumo.db.session import Database
 from kumo.errors import InvalidInput
 from kumo.tasks import service, uses
 from kumo.tasks.service import TaskDefinition
-
-on_one_database = pytest.mark.parametrize("stored_settings", ["sqlite"], indirect=True)
+from tests.databases import on_one_database
 
 
 async def make_tasks(client: httpx.AsyncClient, *names: str, **fields: Any) -> None:
