@@ -64,7 +64,7 @@ class Runner:
             self._report(Report(run_id=spec.run_id, attempt=spec.attempt))
             return
         cpu_before = tree.cpu_seconds_of_ended()
-        output = Output(spec.directory)
+        output = Output(spec.directory, spec.log_bytes)
         try:
             end = self._carry_out(spec, output, started)
         except BaseException:
@@ -240,6 +240,7 @@ def _result(end: _End, output: Output, started: Started, cpu_seconds: float) -> 
         cpu_seconds=round(cpu_seconds, 3),
         log_bytes=output.written_bytes,
         log_dropped_bytes=output.dropped_bytes,
+        log_capped_bytes=output.capped_bytes,
         limits_by=end.limits_by,
     )
 

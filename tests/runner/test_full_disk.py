@@ -41,3 +41,25 @@ async def test_output_that_does_not_fit_is_dropped_and_counted_and_the_script_go
     assert result.log_bytes + result.log_dropped_bytes == 5_000_000
     assert result.log_dropped_bytes > 0
     assert read_result(directory) == result
+
+
+async def test_a_full_disk_is_told_apart_from_a_limit(attempts: Attempts, small_disk: Path, tmp_path: Path) -> None:
+    printed = tmp_path / "printed"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(300_000))
+    script = f"seq 1 240000; head -c 5000000 /dev/zero; touch {printed}"  # seq prints 1.57 MB: a little above the head
+    spec = attempts.spec("sh", "-c", script, log_bytes=3_000_000)
+    spec = dataclasses.replace(spec, directory=str(attempt_directory(small_disk, 1, 1)))
+    await attempts.begin(spec)
+    async with asyncio.timeout(30):
+        while not printed.exists():
+            await asyncio.sleep(0.02)
+    ballast.unlink()
+    result = await attempts.end(spec)
+    log = (Path(spec.directory) / "log").read_bytes()
+    assert result.log_bytes == len(log)
+    assert log.startswith(b"1\n2\n3\n")
+    # On a disk that is full, what came first stays. It could be moved into the log without room for a copy.
+    assert b"\n239999\n240000\n\0\0\0" in log
+    assert result.log_capped_bytes == 0
+    assert result.log_dropped_bytes > 4_000_000
