@@ -1,2 +1,3 @@
 // What other features may use of tasks; everything else in this folder is its own.
+export { default as RunWithDialog } from './RunWithDialog.vue'
 export { runTask, type Task } from './taskApi'

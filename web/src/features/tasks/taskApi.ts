@@ -1,4 +1,5 @@
 import { api, unwrap, type components } from '@/api'
+import type { Parameters } from './parameters'
 
 type Schemas = components['schemas']
 export type Task = Schemas['TaskOut']
@@ -15,7 +16,8 @@ export type Preview = Schemas['Preview']
 const path = (task_id: number) => ({ params: { path: { task_id } } })
 
 export const loadTask = (id: number, signal?: AbortSignal): Promise<Task> => unwrap(api.GET('/tasks/{task_id}', { ...path(id), signal }))
-export const runTask = (id: number) => unwrap(api.POST('/tasks/{task_id}/run', { ...path(id), body: { parameters: {} } }))
+export const runTask = (id: number, parameters: Parameters = {}) =>
+  unwrap(api.POST('/tasks/{task_id}/run', { ...path(id), body: { parameters: parameters as Schemas['RunRequest']['parameters'] } }))
 export const pauseTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/pause', path(id)))
 export const resumeTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/resume', path(id)))
 export const createTask = (fields: TaskFields): Promise<Task> => unwrap(api.POST('/tasks', { body: fields }))
