@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -name '*.spec.ts' 2>/dev/null)
 
-.PHONY: help run install test check format web wheel bench lock openapi clean
+.PHONY: help run install test check format web wheel bench chaos lock openapi clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ wheel: install ## Build dist/kumo_scheduler-*.whl, web UI included
 bench: dev ## Measure how fast runs start and end, beside a bare loop on this machine
 	@$(BIN)/python -m bench
 
+chaos: dev ## Kill, stop and flood Kumo for half an hour, and write docs/reliability.md
+	@CHAOS_FAKETIME="$$(scripts/faketime-path)" $(BIN)/python -m chaos
+
 lock: .venv/run.stamp ## Renew requirements*.lock from pyproject.toml, with the newest versions allowed
 	@scripts/lock --upgrade
 
@@ -51,7 +54,7 @@ openapi: .venv/dev.stamp web/node_modules/.package-lock.json ## Renew web/openap
 
 clean: ## Remove everything that is made here, except the data in ./.kumo
 	rm -rf .venv .tools build dist kumo/web web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find kumo tests bench -name __pycache__ -prune -exec rm -rf {} +
+	find kumo tests bench chaos -name __pycache__ -prune -exec rm -rf {} +
 
 # --- what the commands above need -------------------------------------------------------------------------------------
 

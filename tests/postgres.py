@@ -6,9 +6,12 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -26,17 +29,30 @@ class PostgresServer:
     def __init__(self) -> None:
         # Short: the path of a Unix socket has room for about a hundred bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="kumo-pg-", dir="/tmp"))
+        self._programs = Path()
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Make the data directory, start the server, wait until it answers."""
-        binaries = self._binaries()
+        self._programs = self._binaries()
         if os.geteuid() == 0:
             shutil.chown(self.directory, _unprivileged().pw_uid, _unprivileged().pw_gid)
         data = self.directory / "data"
         made = subprocess.run(
-            [*_as_somebody(), binaries / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"],
+            [
+                *_as_somebody(),
+                self._programs / "initdb",
+                "-D",
+                data,
+                "-U",
+                _USER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ],
             cwd=self.directory,
             env=os.environ | {"LC_ALL": "C.UTF-8"},
             capture_output=True,
@@ -44,13 +60,24 @@ class PostgresServer:
             check=False,
         )
         assert made.returncode == 0, made.stdout + made.stderr
+        self.resume()
+
+    def halt(self) -> None:
+        """End the server at once, as for a restart: every connection breaks, what is stored stays."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(_START_SECONDS)
+
+    def resume(self) -> None:
+        """Start the server, and wait until it answers."""
+        data = self.directory / "data"
         options = [part for setting in _FAST for part in ("-c", setting)]
-        with (self.directory / "log").open("wb") as log:
+        with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 # INT is a fast shutdown: no server stays behind a test session that was killed.
                 [
                     *_as_somebody("--pdeathsig", "INT"),
-                    binaries / "postgres",
+                    self._programs / "postgres",
                     "-D",
                     data,
                     "-k",
@@ -132,6 +159,17 @@ class PostgresServer:
                 time.sleep(0.02)
             else:
                 return
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server for the length of the block."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def _unprivileged() -> pwd.struct_passwd:
