@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 import kumo
-from chaos import accepted, kills, outage, output, places, report, schedules, steps, stops, timeouts
+from chaos import accepted, burdens, kills, outage, output, places, report, schedules, steps, stops, timeouts
 from chaos.outcome import Outcome
 from chaos.report import Circumstances
 
@@ -41,6 +41,7 @@ def scenarios(size: float) -> dict[str, Scenario]:
         "output": partial(output.carry_out, kills=count(25), viewers=3),
         "stops": partial(stops.carry_out, rounds=count(5)),
         "timeouts": partial(timeouts.carry_out, timeout_seconds=10, killed_after_seconds=3),
+        "burdens": partial(burdens.carry_out, flood_bytes=round((10 << 30) * min(size, 1)), is_timed=True),
         "accepted": partial(accepted.carry_out, kills=count(30)),
         "order": partial(places.in_order, ends=count(300)),
         "at-once": partial(places.at_once, runs=count(500), kills=count(15)),

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -114,6 +114,17 @@ class House:
             lambda: not self.server.client.get(f"/runs?limit=1&{open_runs}").raise_for_status().json()["items"],
             seconds=PATIENCE_SECONDS,
             what="the end of all runs",
+        )
+
+    def wait_until_over(self, run_ids: Collection[int]) -> None:
+        """Return when none of these runs is open any more."""
+        until(
+            lambda: all(
+                self.server.client.get(f"/runs/{run_id}").raise_for_status().json()["state"] not in _OPEN
+                for run_id in run_ids
+            ),
+            seconds=PATIENCE_SECONDS,
+            what=f"the ends of {run_ids}",
         )
 
     # --- what befalls it ---------------------------------------------------------------------------------------------

@@ -18,5 +18,5 @@ def test_a_stranger_is_asked_to_sign_in_and_then_sees_the_dashboard(stranger_pag
 
 def test_whoever_is_signed_in_sees_the_dashboard_at_once(page: Page) -> None:
     page.goto("/")
-    expect(page.get_by_role("link", name="Tasks")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_role("link", name="Tasks")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_be_visible()

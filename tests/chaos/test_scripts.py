@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from chaos import output, places, stops, timeouts
+from chaos import burdens, output, places, stops, timeouts
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,4 +34,9 @@ def test_the_highest_priority_takes_each_place_that_becomes_free(tmp_path: Path,
 
 def test_there_are_never_more_at_once_than_places_also_after_kills(tmp_path: Path, random: Random) -> None:
     outcome = places.at_once(tmp_path, random, runs=60, kills=2)
+    assert outcome.holds, outcome.describe()
+
+
+def test_bad_scripts_are_held_by_their_limits_and_disturb_nobody(tmp_path: Path, random: Random) -> None:
+    outcome = burdens.carry_out(tmp_path, random, flood_bytes=300 << 20, is_timed=False)
     assert outcome.holds, outcome.describe()

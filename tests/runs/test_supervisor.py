@@ -235,6 +235,7 @@ async def test_the_loop_carries_a_run_to_its_end(house: House) -> None:
                     await heard.wait(5)
     finally:
         loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
     assert (await house.run(run_id)).state == "succeeded"
 
 

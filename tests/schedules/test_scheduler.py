@@ -110,6 +110,7 @@ async def test_the_loop_wakes_for_a_task_that_is_added(schedule: Schedule) -> No
             assert await heard.wait(10)
     finally:
         loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
     assert len(await schedule.runs()) == 1
 
 
