@@ -22,6 +22,7 @@ from kumo.runner.cgroups import Group, Hierarchy, group_name
 from kumo.runner.contract import (
     COMMAND_NOT_EXECUTABLE,
     COMMAND_NOT_FOUND,
+    MARK,
     AttemptSpec,
     Report,
     Result,
@@ -160,6 +161,7 @@ def _spawn(spec: AttemptSpec, output: Output, group: Group | None) -> int:
     program = shutil.which(spec.arguments[0], path=spec.environment.get("PATH"))
     if program is None:
         raise FileNotFoundError(spec.arguments[0])
+    spec = replace(spec, environment=spec.environment | {MARK: spec.directory})
     child = _posix_spawn(program, spec, output) if group is None else _spawn_in(group, program, spec, output)
     output.hand_over()
     return child

@@ -39,6 +39,9 @@ SAMPLE: Final = struct.Struct("<QfQI")
 # The length of the message that follows: specs to a runner, reports from it.
 FRAME: Final = struct.Struct("<I")
 
+# In the environment of a script and of all that it starts: its attempt directory, by which they are found again.
+MARK: Final = "KUMO_ATTEMPT_DIRECTORY"
+
 COMMAND_NOT_FOUND: Final = 127  # the exit codes that a shell gives
 COMMAND_NOT_EXECUTABLE: Final = 126
 

@@ -260,7 +260,14 @@ class Supervisor:
         found = await asyncio.to_thread(observe, self._settings.home, unsaid) if unsaid else []
         run_of = {run.id: run for run in active}
         new = [seen for seen in found if seen.run_id not in run_of or is_news(seen, run_of[seen.run_id])]
-        return [*said.values(), *new]
+        return [*said.values(), *[seen for seen in new if await self._is_over(seen)]]
+
+    async def _is_over(self, seen: Observation) -> bool:
+        """Whether nothing of a lost attempt lives any more: what cannot be killed yet is looked at again."""
+        if seen.lost_reason is None or seen.started is None:
+            return True
+        place = (self._settings.home, seen.run_id, seen.attempt, seen.started)
+        return await asyncio.to_thread(self._dispatcher.clear_up, *place)
 
     async def _claim(self, session: AsyncSession, round_: _Round, now: datetime) -> None:
         """Move queued runs to starting, the highest priority first, as far as there are places.

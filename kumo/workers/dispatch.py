@@ -29,6 +29,7 @@ from kumo.runner.contract import (
     runner_is_alive,
 )
 from kumo.runner.tree import process_start
+from kumo.workers import leftovers
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,9 @@ class Dispatcher(Protocol):
 
     def stop(self, directory: Path) -> None:
         """Ask the attempt's runner to stop its script; idempotent."""
+
+    def clear_up(self, home: Path, run_id: int, attempt: int, started: Started) -> bool:
+        """End what a runner that was killed has left of its attempt; False when something of it lives still."""
 
 
 class LocalDispatcher:
@@ -83,6 +87,10 @@ class LocalDispatcher:
         started = read_started(directory)
         if started is not None and runner_is_alive(directory):
             _signal(started)
+
+    def clear_up(self, home: Path, run_id: int, attempt: int, started: Started) -> bool:
+        """End what a runner that was killed has left of its attempt; False when something of it lives still."""
+        return leftovers.clear_up(home, run_id, attempt, started)
 
     async def close(self) -> None:
         """Let go of the zygote and all runners; those that are busy stay until their attempts have ended."""

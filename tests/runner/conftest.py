@@ -72,6 +72,14 @@ class Attempts:
                     self._seen.add((report.run_id, word))
 
 
+def tail_ends_with(directory: Path, end: bytes) -> bool:
+    """Whether a log that is too long has taken this in."""
+    try:
+        return any(part.read_bytes().endswith(end) for part in directory.glob("log.tail.*"))
+    except FileNotFoundError:  # it was the oldest, and there is a newer one
+        return False
+
+
 @pytest.fixture
 async def attempts(tmp_path: Path) -> AsyncIterator[Attempts]:
     """A place where attempts can be made."""

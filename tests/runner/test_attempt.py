@@ -71,8 +71,11 @@ async def test_the_script_sees_only_the_environment_it_is_given(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUMO_SECRET_KEY", "must not be seen")
-    _result, log = await attempts.run("env", environment={"PATH": "/usr/bin:/bin", "GREETING": "ni hao 你好"})
-    assert set(log.decode().split("\n")) == {"PATH=/usr/bin:/bin", "GREETING=ni hao 你好", ""}
+    spec = attempts.spec("env", environment={"PATH": "/usr/bin:/bin", "GREETING": "ni hao 你好"})
+    await attempts.begin(spec)
+    await attempts.end(spec)
+    seen = set((Path(spec.directory) / "log").read_text("utf-8").splitlines())
+    assert seen == {"PATH=/usr/bin:/bin", "GREETING=ni hao 你好", f"KUMO_ATTEMPT_DIRECTORY={spec.directory}"}
 
 
 async def test_standard_input_is_empty(attempts: Attempts) -> None:

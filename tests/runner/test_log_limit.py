@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kumo.runner.contract import INDEX_ENTRY, AttemptSpec, Result
 from kumo.runner.tail import Budget, Tail, pieces_of_tail
-from tests.runner.conftest import Attempts
+from tests.runner.conftest import Attempts, tail_ends_with
 
 KIB = 1 << 10
 FULL = b"[kumo] Half of this log is full. The newest %s of what comes now follow at the end.\n"
@@ -92,7 +92,7 @@ async def test_what_a_viewer_has_seen_never_changes_and_the_disk_is_spared(attem
         while not (attempts.home / "word").exists() or not (attempts.home / "word").read_text():
             await asyncio.sleep(0.02)
         # The runner may be behind the script by what is in the pipe.
-        while not any(part.read_bytes().endswith(b"300000\n") for part in directory.glob("log.tail.*")):
+        while not tail_ends_with(directory, b"300000\n"):
             await asyncio.sleep(0.02)
     seen = (directory / "log").read_bytes()
     assert seen.endswith(FULL % b"512 KiB")
