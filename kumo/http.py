@@ -16,13 +16,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import Depends, FastAPI, Query, Request
@@ -36,9 +37,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kumo.db.session import Database
-from kumo.errors import Detail, InvalidInput, KumoError, RateLimited
+from kumo.errors import Detail, InvalidInput, KumoError, RateLimited, Unavailable
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 STATUS_OF_CODE = {
     "validation_error": 422,
@@ -162,6 +165,28 @@ DatabaseDep = Annotated[Database, Depends(_database)]
 # slow client holds no connection.
 ReadSession = Annotated[AsyncSession, Depends(_read, scope="function")]
 WriteSession = Annotated[AsyncSession, Depends(_write, scope="function")]
+
+
+# --- answers that take their time ------------------------------------------------------------------------------------
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work answers; it is ended as soon as nobody waits for the answer any more."""
+    answer, departure = asyncio.create_task(work), asyncio.create_task(_departure(request))
+    try:
+        await asyncio.wait({answer, departure}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Unavailable("The client has left before the answer was there.")
+        return answer.result()
+    finally:
+        answer.cancel()
+        departure.cancel()
+        await asyncio.gather(answer, departure, return_exceptions=True)
+
+
+async def _departure(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 # --- pages of lists --------------------------------------------------------------------------------------------------

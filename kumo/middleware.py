@@ -126,6 +126,12 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
+        self.is_stopping = False  # the server ends: no answer shall take its time any more
+
+    def stop(self) -> None:
+        """End every stream for good."""
+        self.is_stopping = True
+        self.end_all()
 
     def end_all(self) -> None:
         """End every stream that is open now."""

@@ -13,8 +13,18 @@ from kumo.access.credentials import Caller
 from kumo.access.gate import Authenticator
 from kumo.access.permissions import Actor, Permission, may
 from kumo.errors import Forbidden, Unauthenticated
+from kumo.secrets import Vault
 
-__all__ = ["Actor", "AuthenticatorDep", "CallerDep", "Requirement", "current_actor", "current_caller", "require"]
+__all__ = [
+    "Actor",
+    "AuthenticatorDep",
+    "CallerDep",
+    "Requirement",
+    "VaultDep",
+    "current_actor",
+    "current_caller",
+    "require",
+]
 
 
 async def current_caller(request: Request) -> Caller:
@@ -60,3 +70,11 @@ async def _authenticator(request: Request) -> Authenticator:
 
 
 AuthenticatorDep = Annotated[Authenticator, Depends(_authenticator)]
+
+
+async def _vault(request: Request) -> Vault:
+    found: Vault = request.app.state.vault
+    return found
+
+
+VaultDep = Annotated[Vault, Depends(_vault)]

@@ -14,7 +14,7 @@ import typer
 from kumo.cli.client import Client, connect
 from kumo.cli.lookups import all_items, task_id
 from kumo.cli.options import AsJson, Home
-from kumo.errors import Unavailable
+from kumo.errors import InvalidInput, Unavailable
 
 _POLL_SECONDS = 0.3
 _RECONNECT_SECONDS = 1.0
@@ -47,8 +47,11 @@ def task_list(home: Home = None, as_json: AsJson = False) -> None:
         print(f"{task['id']:>5}  {state:<7} {last:<10} {task['next_due_at'] or '-':<25} {task['name']}")
 
 
-def run(
+def run(  # noqa: PLR0913 - one parameter for each option
     task: Annotated[str, typer.Argument(help="A task's id or name.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; the exit code is the script's.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print the log as it comes, and wait.")] = False,
     home: Home = None,
@@ -56,7 +59,8 @@ def run(
 ) -> None:
     """Run a task now."""
     with connect(home) as client:
-        asked = client.call("POST", f"/tasks/{task_id(client, task)}/run", json={})
+        body = {"parameters": _parameters(parameter or [])}
+        asked = client.call("POST", f"/tasks/{task_id(client, task)}/run", json=body)
         if follow:
             _print_log(client, asked["id"])
         ended = _wait(client, asked["id"]) if wait or follow else asked
@@ -66,6 +70,20 @@ def run(
         print(f"Run {ended['id']} of {ended['task_name']} is {ended['state']}.")
     if wait or follow:
         _exit_as(ended)
+
+
+def _parameters(given: list[str]) -> dict[str, Any]:
+    """As in the web interface: `n=5` is a number, `n="5"` and everything that is no JSON a text."""
+    parameters: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not name or not equals:
+            raise InvalidInput(f"--parameter {each}: write it as NAME=VALUE.")
+        try:
+            parameters[name] = json.loads(value)
+        except ValueError:
+            parameters[name] = value
+    return parameters
 
 
 def runs(

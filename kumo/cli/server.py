@@ -91,7 +91,7 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             """End the event streams first: uvicorn waits for every answer's end, and theirs would not come."""
-            app.state.streams.end_all()
+            app.state.streams.stop()
             await super().shutdown(sockets)
 
     async def run() -> None:

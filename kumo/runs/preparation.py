@@ -30,6 +30,7 @@ from kumo.runs.models import Run
 from kumo.settings import Settings
 from kumo.tasks.command import split_command
 from kumo.tasks.policies import Limits, RateLimit
+from kumo.variables import overrides
 from kumo.variables.resolution import NOTHING, Resolved, Resolver
 from kumo.variables.rules import DIRECTORY_VARIABLE
 
@@ -129,6 +130,7 @@ class Preparation:
             return found
         try:
             given = await self._variables.resolve(session, project_id=run.project_id, task_id=run.task_id)
+            given = overrides.put_over(given, self._variables.vault, run.overrides)
         except KumoError as error:
             return Impossible(reason=f"Its variables cannot be given to it: {error.message}")
         return replace(found, variables=given)
@@ -153,6 +155,7 @@ class Preparation:
     async def as_before(self, session: AsyncSession, run: Run) -> Ready:
         """What a run that is starting was given when it was claimed."""
         variables = await self._variables.resolve_exact(session, run.variable_versions or {})
+        variables = overrides.put_over(variables, self._variables.vault, run.overrides)
         if run.build_id is None:
             assert run.interpreter is not None, "noted when it was claimed"
             return Ready(build_id=None, interpreter=Path(run.interpreter), variables=variables)

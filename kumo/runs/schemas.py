@@ -12,6 +12,7 @@ from kumo.http import UtcMoment
 from kumo.runs.models import Attempt, Run
 from kumo.runs.service import attempts_of
 from kumo.runs.states import RunState
+from kumo.variables import overrides
 
 
 class CauseOut(BaseModel):
@@ -65,6 +66,7 @@ class RunOut(BaseModel):
     limits: dict[str, Any]
     interpreter: str | None
     variable_versions: dict[str, int] | None
+    own_variables: list[str] = Field(description="Names of the values that came with the request for this run alone.")
     exact_of: int | None
     retry_at: UtcMoment | None
     stop_requested_at: UtcMoment | None
@@ -118,6 +120,7 @@ def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
     return RunOut(
         **columns,
         cause=cause,
+        own_variables=overrides.names(run.overrides),
         attempts=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in attempts],
         duration_seconds=duration,
     )

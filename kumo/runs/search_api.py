@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -13,8 +11,19 @@ from sqlalchemy import ColumnElement
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
-from kumo.errors import InvalidInput, Unavailable
-from kumo.http import DatabaseDep, GivenMoment, Page, PageDep, RowId, UtcMoment, cursor_of, error_answers, wrong_cursor
+from kumo.errors import InvalidInput
+from kumo.http import (
+    DatabaseDep,
+    GivenMoment,
+    Page,
+    PageDep,
+    RowId,
+    UtcMoment,
+    cursor_of,
+    error_answers,
+    unless_left,
+    wrong_cursor,
+)
 from kumo.logs import finders
 from kumo.logs.search import Match, Place
 from kumo.logs.searching import Limits, Searches
@@ -28,8 +37,6 @@ router = APIRouter(tags=["logs"])
 _SECONDS = 2.0  # for one request; the answer then says where to go on
 _MOST_WORDS = 500
 _HIGHEST = 2**63 - 1
-
-T = TypeVar("T")
 
 
 async def _query(
@@ -114,7 +121,7 @@ async def search_log(  # noqa: PLR0913 - one parameter for each part of the ques
     itself, and in its first 10,000 characters.
     """
     limits = Limits(seconds=_SECONDS, most_per_log=limit)
-    outcome = await _unless_left(request, searches.search(query, [Place(log=source.log, offset=cursor)], limits))
+    outcome = await unless_left(request, searches.search(query, [Place(log=source.log, offset=cursor)], limits))
     (log,) = outcome.logs
     size = source.log.size
     return SearchOut(
@@ -165,32 +172,13 @@ async def search_logs(  # noqa: PLR0913 - one parameter for each filter
         query=query,
         conditions=conditions,
     )
-    found = await _unless_left(request, search.search(_position(page), most_runs=page.limit, seconds=_SECONDS))
+    found = await unless_left(request, search.search(_position(page), most_runs=page.limit, seconds=_SECONDS))
     return SearchRunsOut(
         items=[_found_run_out(run) for run in found.runs],
         next_cursor=_cursor(found.position),
         scanned_bytes=found.scanned_bytes,
         searched_back_to=found.searched_back_to,
     )
-
-
-async def _unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What the work answers; it is ended as soon as nobody waits for the answer any more."""
-    answer, departure = asyncio.create_task(work), asyncio.create_task(_departure(request))
-    try:
-        await asyncio.wait({answer, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise Unavailable("The client has left before the search was over.")
-        return answer.result()
-    finally:
-        answer.cancel()
-        departure.cancel()
-        await asyncio.gather(answer, departure, return_exceptions=True)
-
-
-async def _departure(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _position(page: Page) -> Position | None:

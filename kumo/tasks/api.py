@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, status
+from fastapi import APIRouter, Header, Query, status
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kumo.access.dependencies import Actor, require
+from kumo.access.dependencies import Actor, VaultDep, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
@@ -35,12 +35,6 @@ _NULLABLE = frozenset({"environment_id", "timeout_seconds", "pool", "failure_thr
 _PARTIAL: dict[str, type[Retry | Limits | RateLimit]] = {"retry": Retry, "limits": Limits, "rate_limit": RateLimit}
 
 
-async def _vault(request: Request) -> Vault:
-    found: Vault = request.app.state.vault
-    return found
-
-
-VaultDep = Annotated[Vault, Depends(_vault)]
 IfMatch = Annotated[
     int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
 ]

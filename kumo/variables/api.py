@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, status
+from fastapi import APIRouter, Header, Query, status
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kumo.access.dependencies import Actor, require
+from kumo.access.dependencies import Actor, VaultDep, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
@@ -40,14 +40,6 @@ IfMatch = Annotated[
 ]
 # Names of the API, and what they are inside.
 _FIELDS = {"name": "name", "description": "description", "secret": "is_secret", "as_file": "as_file"}
-
-
-async def _vault(request: Request) -> Vault:
-    found: Vault = request.app.state.vault
-    return found
-
-
-VaultDep = Annotated[Vault, Depends(_vault)]
 
 
 @router.get(

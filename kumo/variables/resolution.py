@@ -120,6 +120,11 @@ class Resolver:
         """What a run was given that is to be repeated exactly; see `resolve_exact` below."""
         return await _exact(session, self._read, versions)
 
+    @property
+    def vault(self) -> Vault:
+        """What the values are encrypted with."""
+        return self._vault
+
     def _read(self, name: str, row: Any) -> str:
         if (known := self._values.get(row.id)) is not None:
             return known

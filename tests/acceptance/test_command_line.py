@@ -51,6 +51,16 @@ def test_run_wait_leaves_with_the_script_s_exit_code(shared_server: KumoServer) 
     assert json.loads(waited.stdout)["state"] == "failed"
 
 
+def test_run_passes_parameters_on(shared_server: KumoServer) -> None:
+    _make_task(shared_server, "parameters", "import os\nprint(os.environ['KUMO_PARAMETERS'])\n")
+    given = ("--parameter", "n=5", "-p", "word=a=b", "-p", 'text="5"')
+    told = shared_server.run_command("run", "parameters", *given, "--follow")
+    assert json.loads(told.stdout) == {"n": 5, "word": "a=b", "text": "5"}
+    wrong = shared_server.run_command("run", "parameters", "-p", "n")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "write it as NAME=VALUE" in wrong.stderr
+
+
 def test_stop_ends_a_run(shared_server: KumoServer) -> None:
     _make_task(shared_server, "endless", ENDLESS)
     run_id = json.loads(shared_server.run_command("run", "endless", "--json").stdout)["id"]

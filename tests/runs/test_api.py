@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from kumo.runs import api
+from kumo.settings import Settings
 from tests.databases import on_one_database
 from tests.runs.asking import add_task, ended, events, run_to_its_end
 
@@ -200,3 +202,71 @@ async def test_parameters_that_are_too_long_are_refused(client: httpx.AsyncClien
     assert refused.status_code == 422
     assert refused.json()["error"]["details"][0]["field"] == "parameters"
     assert "32 KiB" in refused.json()["error"]["message"]
+
+
+# --- a request that brings values, and one that waits ----------------------------------------------------------------
+
+
+@pytest.fixture
+async def telling(client: httpx.AsyncClient, project_id: int) -> int:
+    """A task that prints a variable, and one that came by a file."""
+    script = "import os\nprint(os.environ.get('WORD'), os.environ.get('KEPT'), 'LONG_FILE' in os.environ)\n"
+    assert (await client.put(f"/projects/{project_id}/files/tells.py", json={"content": script})).is_success
+    return await add_task(client, project_id, name="tells", command="python tells.py")
+
+
+async def test_values_of_a_request_win_and_are_for_that_run_alone(
+    client: httpx.AsyncClient, telling: int, settings: Settings
+) -> None:
+    for name in ("WORD", "KEPT"):
+        await client.post("/variables", json={"scope": "task", "scope_id": telling, "name": name, "value": "stored"})
+    body = {"variables": {"WORD": "brought-along", "LONG": "x" * 140_000}, "wait": True}
+    answer = await client.post(f"/tasks/{telling}/run", json=body)
+    assert answer.status_code == 200, answer.text
+    run = answer.json()
+    assert (run["state"], run["own_variables"]) == ("succeeded", ["LONG", "WORD"])
+    assert set(run["variable_versions"]) == {"KEPT"}
+    assert (await client.get(f"/runs/{run['id']}/log")).text == "brought-along stored True\n"
+    again = (await client.post(f"/runs/{run['id']}/rerun", json={"exact": True})).json()
+    await ended(client, again["id"])
+    assert (await client.get(f"/runs/{again['id']}/log")).text == "brought-along stored True\n"
+    plain = await run_to_its_end(client, telling)
+    assert (await client.get(f"/runs/{plain['id']}/log")).text == "stored stored False\n"
+    if (settings.home / "kumo.db").exists():
+        kept = b"".join(path.read_bytes() for path in settings.home.glob("kumo.db*"))
+        assert b"brought-along" not in kept
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"1ST": "x"}, "1ST: The name of a variable"),
+        ({"KUMO_RUN_ID": "5"}, "Kumo's own"),
+        ({"A": "a\0b"}, "A: The value has a NUL"),
+        ({"A": 5}, "string"),
+        ({f"A{number}": "x" * 60_000 for number in range(5)}, "longer than 256 KiB"),
+    ],
+)
+async def test_values_that_no_run_can_be_given_are_refused(
+    client: httpx.AsyncClient, telling: int, variables: dict[str, Any], words: str
+) -> None:
+    answer = await client.post(f"/tasks/{telling}/run", json={"variables": variables})
+    assert answer.status_code == 422
+    assert words in answer.json()["error"]["message"]
+    assert answer.json()["error"]["details"][0]["field"].startswith("variables")
+    assert (await client.get("/runs")).json()["items"] == []
+
+
+@on_one_database
+async def test_whoever_waits_is_told_of_the_run_as_it_is_when_the_time_is_over(
+    client: httpx.AsyncClient, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "_LONGEST_WAIT_SECONDS", 0.5)
+    await client.put(f"/projects/{project_id}/files/sleeps.py", json={"content": "import time\ntime.sleep(600)\n"})
+    task_id = await add_task(client, project_id, name="sleeps", command="python sleeps.py", stop_grace_seconds=1)
+    answer = await client.post(f"/tasks/{task_id}/run", json={"wait": True})
+    assert answer.status_code == 202
+    assert answer.json()["state"] in {"queued", "starting", "running"}
+    await client.post(f"/runs/{answer.json()['id']}/stop")
+    assert (await ended(client, answer.json()["id"]))["state"] == "stopped"

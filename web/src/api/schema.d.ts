@@ -2687,6 +2687,11 @@ export interface components {
             limits: {
                 [key: string]: unknown;
             };
+            /**
+             * Own Variables
+             * @description Names of the values that came with the request for this run alone.
+             */
+            own_variables: string[];
             /** Parameters */
             parameters: {
                 [key: string]: unknown;
@@ -2741,6 +2746,20 @@ export interface components {
             parameters: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+            /**
+             * Variables
+             * @description Values for this run alone, over those that its task, its project and all runs have.
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            };
+            /**
+             * Wait
+             * @description Answer with 200 once the run is over; after 300 s with 202, as it is then.
+             * @default false
+             */
+            wait: boolean;
         };
         /**
          * RunState
@@ -7753,6 +7772,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description The run that was waited for is over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
             /** @description Successful Response */
             202: {
                 headers: {
@@ -7800,6 +7828,15 @@ export interface operations {
             };
             /** @description validation_error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -115,6 +115,7 @@ export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunO
     limits: {},
     interpreter: '/usr/bin/python3.12',
     variable_versions: {},
+    own_variables: [],
     exact_of: null,
     retry_at: null,
     stop_requested_at: null,

@@ -17,7 +17,7 @@ const path = (task_id: number) => ({ params: { path: { task_id } } })
 
 export const loadTask = (id: number, signal?: AbortSignal): Promise<Task> => unwrap(api.GET('/tasks/{task_id}', { ...path(id), signal }))
 export const runTask = (id: number, parameters: Parameters = {}) =>
-  unwrap(api.POST('/tasks/{task_id}/run', { ...path(id), body: { parameters: parameters as Schemas['RunRequest']['parameters'] } }))
+  unwrap(api.POST('/tasks/{task_id}/run', { ...path(id), body: { parameters: parameters as Schemas['RunRequest']['parameters'], variables: {}, wait: false } }))
 export const pauseTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/pause', path(id)))
 export const resumeTask = (id: number): Promise<Task> => unwrap(api.POST('/tasks/{task_id}/resume', path(id)))
 export const createTask = (fields: TaskFields): Promise<Task> => unwrap(api.POST('/tasks', { body: fields }))
