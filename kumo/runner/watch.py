@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, field
 
 from kumo.runner import tree
-from kumo.runner.contract import AttemptSpec, stop_is_requested
+from kumo.runner.contract import AttemptSpec, SampleRecord, stop_is_requested
 from kumo.runner.guard import NEVER, Guard
 from kumo.runner.output import Output
+from kumo.runner.samples import Samples
 
 _TICK_SECONDS = 1.0  # how often the tree is sampled and the stop file looked for
 _FIRST_TICK_SECONDS = 0.1
@@ -29,14 +30,15 @@ class Usage:
     _cpu_seconds: float = field(default_factory=tree.cpu_seconds_of_ended)
     _measured_at: float = field(default_factory=time.monotonic)
 
-    def add(self, sample: tree.Sample, at: float) -> None:
-        """Take one more measurement into account."""
+    def add(self, sample: tree.Sample, at: float) -> float:
+        """Take one more measurement into account; the CPU percent since the one before."""
         self.memory_bytes = max(self.memory_bytes, sample.memory_bytes)
         cpu_seconds = sample.cpu_seconds + tree.cpu_seconds_of_ended()
-        used = cpu_seconds - self._cpu_seconds
-        if at > self._measured_at and used > 0:
-            self.cpu_percent = max(self.cpu_percent, 100.0 * used / (at - self._measured_at))
+        used, elapsed = max(0.0, cpu_seconds - self._cpu_seconds), at - self._measured_at
+        cpu_percent = 100.0 * used / elapsed if elapsed > 0 else 0.0
+        self.cpu_percent = max(self.cpu_percent, cpu_percent)
         self._cpu_seconds, self._measured_at = cpu_seconds, at
+        return cpu_percent
 
 
 class Watch:
@@ -53,7 +55,7 @@ class Watch:
         self._poll = select.poll()
         for descriptor in (output.reader, self._child_descriptor, stop_pipe):
             self._poll.register(descriptor, select.POLLIN)
-        started = time.monotonic()
+        self._started = started = time.monotonic()
         guard.begin(started)
         self._timeout_at = NEVER if spec.timeout_seconds is None else started + spec.timeout_seconds
         self._look_at = self._tick_at = started + _FIRST_TICK_SECONDS
@@ -62,6 +64,7 @@ class Watch:
         self.reason: str | None = None
         self.status: int | None = None  # of the script itself, as wait(2) gives it
         self.usage = Usage()
+        self._samples = Samples(spec.directory)
 
     def until_all_is_gone(self) -> None:
         """Return when the script has ended, no process of its tree lives and all its output is in the log."""
@@ -114,7 +117,14 @@ class Watch:
         sample = tree.sample(self._root)
         if at >= self._tick_at:
             self._tick_at = at + _TICK_SECONDS
-            self.usage.add(sample, at)
+            self._samples.add(
+                SampleRecord(
+                    milliseconds=int((at - self._started) * 1000),
+                    cpu_percent=self.usage.add(sample, at),
+                    memory_bytes=sample.memory_bytes,
+                    processes=sample.processes,
+                )
+            )
             if self.status is None:
                 tree.reap_orphans(but_not=self._child)
             self._obey_stop()
