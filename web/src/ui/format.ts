@@ -49,6 +49,14 @@ export function splitDuration(seconds: number): [number, DurationUnit][] {
   return sizes.slice(first, first + 2).filter(([count], index) => index === 0 || count > 0)
 }
 
+/** "00:42", "1:02:03": what is left of a time, as a clock shows it. */
+export function formatCountdown(seconds: number): string {
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const minutes = Math.floor(seconds / MINUTE)
+  const clock = `${two(minutes % 60)}:${two(Math.floor(seconds) % MINUTE)}`
+  return minutes < 60 ? clock : `${Math.floor(minutes / 60)}:${clock}`
+}
+
 /** "1.5 MiB": binary units, three digits. */
 export function formatBytes(bytes: number, locale: string): string {
   let value = bytes

@@ -5,6 +5,7 @@ import type { StatusTone } from '@/ui/status'
 
 export type Run = components['schemas']['RunOut']
 export type RunState = Run['state']
+export type Attempt = Run['attempts'][number]
 
 export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'retrying', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
 
@@ -51,8 +52,14 @@ export function useRunWords() {
     manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
     rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
   }
+  const stateWord = (state: string): string => (state in states ? states[state as RunState]() : state)
   return {
-    stateWord: (state: string): string => (state in states ? states[state as RunState]() : state),
+    stateWord,
+    /** Why an attempt ended as it did: the server's sentence where it has one. */
+    whyWords(attempt: Attempt): string {
+      if (attempt.reason) return attempt.reason
+      return attempt.exit_code === null ? stateWord(attempt.state) : t('runs.attempt.exited', { code: attempt.exit_code })
+    },
     causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
   }
 }
