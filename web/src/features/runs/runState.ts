@@ -32,8 +32,14 @@ export function toneOf(state: string): StatusTone {
   return state in TONES ? TONES[state as RunState] : 'unknown'
 }
 
+/** How long an attempt took; null while it goes on, and when it never began. */
+export function secondsOf(attempt: Attempt): number | null {
+  if (!attempt.started_at || !attempt.ended_at) return null
+  return (new Date(attempt.ended_at).getTime() - new Date(attempt.started_at).getTime()) / 1000
+}
+
 export function useRunWords() {
-  const { t } = useI18n()
+  const { t, n } = useI18n()
   const states: Record<RunState, () => string> = {
     queued: () => t('runs.state.queued'),
     starting: () => t('runs.state.starting'),
@@ -60,6 +66,8 @@ export function useRunWords() {
       if (attempt.reason) return attempt.reason
       return attempt.exit_code === null ? stateWord(attempt.state) : t('runs.attempt.exited', { code: attempt.exit_code })
     },
+    percentWords: (value: number | null | undefined): string | null =>
+      typeof value === 'number' ? t('runs.percent', { n: n(value, { maximumFractionDigits: 1 }) }) : null,
     causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
   }
 }
