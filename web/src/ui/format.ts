@@ -57,15 +57,19 @@ export function formatCountdown(seconds: number): string {
   return minutes < 60 ? clock : `${Math.floor(minutes / 60)}:${clock}`
 }
 
+/** How many bytes the unit has in which `formatBytes` writes a size. */
+export function byteUnitOf(bytes: number): number {
+  let size = 1
+  // From 1,023.5 on, rounding would write "1,024": the next unit says it better.
+  while (bytes / size >= KIBI - 0.5 && size < KIBI ** (BYTE_UNITS.length - 1)) size *= KIBI
+  return size
+}
+
 /** "1.5 MiB": binary units, three digits. */
 export function formatBytes(bytes: number, locale: string): string {
-  let value = bytes
-  let unit = 0
-  // From 1,023.5 on, rounding would write "1,024": the next unit says it better.
-  while (value >= KIBI - 0.5 && unit < BYTE_UNITS.length - 1) {
-    value /= KIBI
-    unit += 1
-  }
+  const size = byteUnitOf(bytes)
+  const value = bytes / size
+  const unit = Math.round(Math.log2(size) / 10)
   const digits = unit === 0 || value >= 100 ? 0 : 1
   return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value)} ${BYTE_UNITS[unit]}`
 }
