@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { nextTick } from 'vue'
 
-import { makeAttempt, makeRun } from '@/testing/factories'
+import { makeAttempt, makeMe, makeRun } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
+import { fakeServer } from '@/testing/server'
 import RunNotice from './RunNotice.vue'
 import type { Run } from './runState'
 
 beforeEach(() => {
+  fakeServer({ 'GET /auth/me': { body: makeMe() } })
   vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: new Date('2026-01-05T12:00:00Z') })
 })
 afterEach(() => {
@@ -45,4 +47,19 @@ it('gives the sentence of the server where it has one', async () => {
 
 it('says nothing of a run of which there is nothing to say', async () => {
   expect((await show({})).text()).toBe('')
+})
+
+it('says before all else that a limit ended the run, and where to change it', async () => {
+  const reason = 'Ended because it used 151 MiB of 143 MiB of memory.'
+  const attempts = [makeAttempt({ state: 'failed', outcome: 'limit', exit_code: -9, reason })]
+  const notice = await show({ state: 'failed', reason, attempts })
+  expect(notice.get('[data-testid="run-limit"]').text()).toContain('Ended by a limit')
+  expect(notice.text()).toContain(reason)
+  expect(notice.get('a').attributes('href')).toBe('/tasks/7/edit')
+})
+
+it('tells a timeout from other failures', async () => {
+  const attempts = [makeAttempt({ state: 'timed_out', outcome: 'timed_out', exit_code: -15 })]
+  const notice = await show({ state: 'timed_out', reason: 'Ran into its timeout of 5 seconds.', attempts })
+  expect(notice.text()).toContain('Ended by its timeout')
 })
