@@ -164,7 +164,7 @@ async def rerun(
     session: WriteSession,
     body: RerunRequest | None = None,
 ) -> RunOut:
-    """Queue the run's task once more: as the task is now, or exactly as the run was."""
+    """Queue the run's task once more, with the run's parameters: as the task is now, or exactly as the run was."""
     exact = body is not None and body.exact
     run = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
     return run_out(run, [])

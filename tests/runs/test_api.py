@@ -184,6 +184,8 @@ async def test_a_script_finds_its_parameters_and_limits(client: httpx.AsyncClien
     assert asked.status_code == 202, asked.text
     run = await ended(client, asked.json()["id"])
     assert run["parameters"] == {"since": "2026-01-01", "full": True}
+    again = (await client.post(f"/runs/{run['id']}/rerun")).json()
+    assert (again["parameters"], again["exact_of"]) == (run["parameters"], None)
     log = (await client.get(f"/runs/{run['id']}/log")).text
     assert log == (
         'KUMO_PARAMETERS {"since": "2026-01-01", "full": true}\n'

@@ -903,7 +903,7 @@ export interface paths {
         put?: never;
         /**
          * Run again
-         * @description Queue the run's task once more: as the task is now, or exactly as the run was.
+         * @description Queue the run's task once more, with the run's parameters: as the task is now, or exactly as the run was.
          */
         post: operations["rerun_api_v1_runs__run_id__rerun_post"];
         delete?: never;
