@@ -1,74 +1,80 @@
-"""What an attempt uses over time, in a file that stays small however long it takes.
-
-A sample is written each second at first. When the file is full, two samples each become one, and from then on every
-sample stands for twice as long: an hour has some 450 samples, a week some 600, and none of its peaks is lost.
-"""
+"""What a script uses over time, in a file that stays small however long the script goes on."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from kumo.runner.contract import SAMPLE, SAMPLES, SampleRecord
+from kumo.runner.contract import SAMPLE, SAMPLES, SampleRecord, read_samples
 from kumo.runner.tail import DISK_ERRORS
 
-MOST_SAMPLES = 900
+_FIRST_INTERVAL_MS = 1000
+_MOST_RECORDS = 1000  # 24 KB; then each two become one, and from there on the records lie twice as far apart
 
 
-class SampleLog:
-    """Takes a sample at each tick, and writes one whenever it has taken enough."""
+class Samples:
+    """Takes measurements as they come, and leaves a record for each interval; none for a script of less than one."""
 
     def __init__(self, directory: str) -> None:
-        self._path = os.path.join(directory, SAMPLES)  # noqa: PTH118 - pathlib is slow to load
-        self._written: list[SampleRecord] = []
-        self._taken: list[SampleRecord] = []  # since the last one that was written
-        self._ticks = 1  # that one written sample stands for
+        self._directory = directory
+        self._interval_ms = _FIRST_INTERVAL_MS
+        self._until_ms = 0  # what the file tells of
+        self._count = 0
+        self._untold: list[SampleRecord] = []
 
-    def add(self, sample: SampleRecord) -> None:
-        """Take a sample. What a full disk does not take is missing in the file until the next thinning."""
-        self._taken.append(sample)
-        if len(self._taken) < self._ticks:
+    def add(self, measured: SampleRecord) -> None:
+        """Take what was used since the measurement before. On a full disk only the curve has a gap."""
+        self._untold.append(measured)
+        if measured.milliseconds - self._until_ms < self._interval_ms:
             return
-        self._written.append(merged(self._taken))
-        self._taken.clear()
         try:
-            if len(self._written) < MOST_SAMPLES:
-                self._append(self._written[-1])
-            else:
-                self._thin()
+            self._append(merged(self._untold, self._until_ms))
+            if self._count >= _MOST_RECORDS:
+                self._thin_out()
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
+        self._until_ms = measured.milliseconds
+        self._untold.clear()
 
-    def _append(self, sample: SampleRecord) -> None:
-        descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _append(self, record: SampleRecord) -> None:
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        # Opened for each: once in a second costs nothing, and there is nothing to close whatever happens.
+        descriptor = os.open(os.path.join(self._directory, SAMPLES), flags, 0o600)  # noqa: PTH118
         try:
-            os.write(descriptor, _packed(sample))
+            if os.write(descriptor, _packed(record)) == SAMPLE.size:
+                self._count += 1
+            else:  # all that the full disk would take: no record may follow a part of one
+                os.ftruncate(descriptor, self._count * SAMPLE.size)
         finally:
             os.close(descriptor)
 
-    def _thin(self) -> None:
-        self._ticks *= 2
-        self._written = [merged(self._written[place : place + 2]) for place in range(0, len(self._written), 2)]
-        # Renamed, not written in place: a reader sees the finer samples or the coarser ones.
-        unfinished = f"{self._path}.new"
-        descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, b"".join(map(_packed, self._written)))
-        finally:
-            os.close(descriptor)
-        os.replace(unfinished, self._path)  # noqa: PTH105
+    def _thin_out(self) -> None:
+        records = read_samples(Path(self._directory))
+        ends = [0, *(record.milliseconds for record in records[1::2])]
+        pairs = [merged(records[2 * at : 2 * at + 2], ends[at]) for at in range(len(records) // 2)]
+        target = os.path.join(self._directory, SAMPLES)  # noqa: PTH118
+        with open(f"{target}.new", "wb") as file:  # noqa: PTH123
+            file.writelines(map(_packed, pairs))
+        os.replace(f"{target}.new", target)  # noqa: PTH105
+        self._count = len(pairs)
+        self._interval_ms *= 2
 
 
-def merged(samples: Sequence[SampleRecord]) -> SampleRecord:
-    """Samples of equal length as one: the time of the last, the average of the CPU, the peak of everything else."""
+def merged(records: Sequence[SampleRecord], since_ms: int) -> SampleRecord:
+    """One record for several that follow each other, the first of which begins at `since_ms`."""
+    began, spent = since_ms, 0.0
+    for record in records:
+        spent += record.cpu_percent * (record.milliseconds - began)
+        began = record.milliseconds
     return SampleRecord(
-        milliseconds=samples[-1].milliseconds,
-        cpu_percent=sum(sample.cpu_percent for sample in samples) / len(samples),
-        memory_bytes=max(sample.memory_bytes for sample in samples),
-        processes=max(sample.processes for sample in samples),
+        milliseconds=began,
+        cpu_percent=spent / (began - since_ms) if began > since_ms else 0.0,
+        memory_bytes=max(record.memory_bytes for record in records),
+        processes=max(record.processes for record in records),
     )
 
 
-def _packed(sample: SampleRecord) -> bytes:
-    return SAMPLE.pack(sample.milliseconds, sample.cpu_percent, sample.memory_bytes, sample.processes)
+def _packed(record: SampleRecord) -> bytes:
+    return SAMPLE.pack(record.milliseconds, record.cpu_percent, record.memory_bytes, record.processes)

@@ -13,7 +13,7 @@ from kumo.runner import tree
 from kumo.runner.contract import AttemptSpec, SampleRecord, stop_is_requested
 from kumo.runner.guard import NEVER, Guard
 from kumo.runner.output import Output
-from kumo.runner.samples import SampleLog
+from kumo.runner.samples import Samples
 
 _TICK_SECONDS = 1.0  # how often the tree is sampled and the stop file looked for
 _FIRST_TICK_SECONDS = 0.1
@@ -31,14 +31,14 @@ class Usage:
     _measured_at: float = field(default_factory=time.monotonic)
 
     def add(self, sample: tree.Sample, at: float) -> float:
-        """Take one more measurement into account, and say how much CPU was used since the last, in percent."""
+        """Take one more measurement into account; the CPU percent since the one before."""
         self.memory_bytes = max(self.memory_bytes, sample.memory_bytes)
         cpu_seconds = sample.cpu_seconds + tree.cpu_seconds_of_ended()
-        used = max(0.0, cpu_seconds - self._cpu_seconds)
-        percent = 100.0 * used / (at - self._measured_at) if at > self._measured_at else 0.0
-        self.cpu_percent = max(self.cpu_percent, percent)
+        used, elapsed = max(0.0, cpu_seconds - self._cpu_seconds), at - self._measured_at
+        cpu_percent = 100.0 * used / elapsed if elapsed > 0 else 0.0
+        self.cpu_percent = max(self.cpu_percent, cpu_percent)
         self._cpu_seconds, self._measured_at = cpu_seconds, at
-        return percent
+        return cpu_percent
 
 
 class Watch:
@@ -64,7 +64,7 @@ class Watch:
         self.reason: str | None = None
         self.status: int | None = None  # of the script itself, as wait(2) gives it
         self.usage = Usage()
-        self._samples = SampleLog(spec.directory)
+        self._samples = Samples(spec.directory)
 
     def until_all_is_gone(self) -> None:
         """Return when the script has ended, no process of its tree lives and all its output is in the log."""
@@ -117,26 +117,20 @@ class Watch:
         sample = tree.sample(self._root)
         if at >= self._tick_at:
             self._tick_at = at + _TICK_SECONDS
-            self._note(sample, at)
+            self._samples.add(
+                SampleRecord(
+                    milliseconds=int((at - self._started) * 1000),
+                    cpu_percent=self.usage.add(sample, at),
+                    memory_bytes=sample.memory_bytes,
+                    processes=sample.processes,
+                )
+            )
             if self.status is None:
                 tree.reap_orphans(but_not=self._child)
             self._obey_stop()
         self._look_at = min(self._tick_at, at + self._guard.look_seconds)
         if reason := self._guard.look(sample, at):
             self._end_at_once(reason)
-
-    def _note(self, sample: tree.Sample, at: float) -> None:
-        percent = self.usage.add(sample, at)
-        if at - self._started < _TICK_SECONDS:
-            return  # the first look is only there for the peaks of short scripts
-        self._samples.add(
-            SampleRecord(
-                milliseconds=int(1000 * (at - self._started)),
-                cpu_percent=percent,
-                memory_bytes=sample.memory_bytes,
-                processes=sample.processes,
-            )
-        )
 
     def _obey_stop(self) -> None:
         if stop_is_requested(self._spec.directory):

@@ -29,12 +29,13 @@ from kumo.runs import service
 from kumo.runs.comparison import COMPARED, differences
 from kumo.runs.intake import Intake
 from kumo.runs.models import Run
-from kumo.runs.schemas import ComparisonOut, DifferenceOut, RunList, RunOut, run_out, show
+from kumo.runs.schemas import ComparisonOut, DifferenceOut, GivenVariableOut, RunList, RunOut, run_out, show
 from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
 from kumo.runs.waiting import until_over
 from kumo.tasks import service as tasks
 from kumo.variables import overrides
+from kumo.variables.listing import given_variables
 
 router = APIRouter(tags=["runs"])
 
@@ -179,6 +180,9 @@ async def get_run(run_id: RowId, _actor: Annotated[Actor, require(Permission.REA
     run = await service.get(session, run_id)
     shown = (await show(session, [run]))[0]
     shown.queue_position = await service.queue_position(session, run)
+    if run.variable_versions is not None:
+        given = await given_variables(session, run.variable_versions)
+        shown.variables = [GivenVariableOut.model_validate(each, from_attributes=True) for each in given]
     return shown
 
 
@@ -196,7 +200,7 @@ async def rerun(
     session: WriteSession,
     body: RerunRequest | None = None,
 ) -> RunOut:
-    """Queue the run's task once more: as the task is now, or exactly as the run was."""
+    """Queue the run's task once more, with the run's parameters: as the task is now, or exactly as the run was."""
     exact = body is not None and body.exact
     run = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
     return run_out(run, [])

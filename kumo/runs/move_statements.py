@@ -63,6 +63,7 @@ END_ATTEMPT = (
     .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
     .values(
         state=bindparam("b_state"),
+        outcome=bindparam("b_outcome"),
         exit_code=bindparam("b_exit_code"),
         started_at=bindparam("b_started_at"),
         ended_at=bindparam("b_ended_at"),

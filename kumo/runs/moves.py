@@ -161,6 +161,7 @@ def _facts_of_end(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
         assert seen.started is not None
         return {
             "b_state": RunState.LOST,
+            "b_outcome": None,
             "b_reason": seen.lost_reason,
             "b_started_at": _moment(seen.started.started_at),
             "b_ended_at": now,
@@ -174,6 +175,7 @@ def _facts_of_end(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
         }
     return {
         "b_state": state_after(result),
+        "b_outcome": result.outcome,
         "b_reason": reason_after(result, run.timeout_seconds),
         "b_started_at": _moment(result.started_at),
         "b_ended_at": _moment(result.ended_at),

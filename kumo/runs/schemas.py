@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +12,9 @@ from kumo.http import UtcMoment
 from kumo.runs.models import Attempt, Run
 from kumo.runs.service import attempts_of
 from kumo.runs.states import RunState
+from kumo.tasks.policies import Retry
 from kumo.variables import overrides
+from kumo.variables.rules import VariableScope
 
 
 class CauseOut(BaseModel):
@@ -29,6 +31,9 @@ class AttemptOut(BaseModel):
 
     number: int
     state: str
+    outcome: Literal["exited", "timed_out", "stopped", "limit"] | None = Field(
+        description="Why it is over: the script ended, or was ended, for its time, a person or a limit; null when lost."
+    )
     exit_code: int | None
     started_at: UtcMoment | None
     ended_at: UtcMoment | None
@@ -42,6 +47,14 @@ class AttemptOut(BaseModel):
     worker: str
 
 
+class GivenVariableOut(BaseModel):
+    """A variable that a run was given: which one, and which of the values that it has had; never the value itself."""
+
+    name: str
+    scope: VariableScope | None = Field(description="null when the value is not kept any more; then so is `number`.")
+    number: int | None = Field(description="As the variable counts its values.")
+
+
 class RunOut(BaseModel):
     """A run."""
 
@@ -53,6 +66,7 @@ class RunOut(BaseModel):
     reason: str | None
     cause: CauseOut
     attempt: int
+    max_attempts: int = Field(description="How often it is tried at the most, the first time included.")
     attempts: list[AttemptOut]
     snapshot_id: int
     environment_id: int | None
@@ -65,8 +79,8 @@ class RunOut(BaseModel):
     parameters: dict[str, Any]
     limits: dict[str, Any]
     interpreter: str | None
-    variable_versions: dict[str, int] | None
     own_variables: list[str] = Field(description="Names of the values that came with the request for this run alone.")
+    variable_versions: dict[str, int] | None = Field(description="The id of each variable's value that it was given.")
     exact_of: int | None
     retry_at: UtcMoment | None
     stop_requested_at: UtcMoment | None
@@ -77,6 +91,10 @@ class RunOut(BaseModel):
     exit_code: int | None
     queue_position: int | None = Field(
         default=None, description="Of a queued run that is asked for by itself: 1 is the next to start."
+    )
+    variables: list[GivenVariableOut] | None = Field(
+        default=None,
+        description="Of a run that is asked for by itself and has been started: what it was given, by name.",
     )
 
 
@@ -121,6 +139,7 @@ def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
         **columns,
         cause=cause,
         own_variables=overrides.names(run.overrides),
+        max_attempts=Retry.from_json(run.retry).max_attempts,
         attempts=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in attempts],
         duration_seconds=duration,
     )

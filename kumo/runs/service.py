@@ -93,7 +93,11 @@ class Wish:
 
 async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Run:
     """Queue one run of a task as the task is now; `NotFound` or `Conflict` when there is nothing to run."""
-    (outcome,) = await request_runs(session, [Wish(task_id=task_id, cause=cause)], now)
+    return await _request(session, Wish(task_id=task_id, cause=cause), now)
+
+
+async def _request(session: AsyncSession, wish: Wish, now: datetime) -> Run:
+    (outcome,) = await request_runs(session, [wish], now)
     if isinstance(outcome, KumoError):
         raise outcome
     return outcome
@@ -125,12 +129,22 @@ async def request_runs(session: AsyncSession, wishes: Sequence[Wish], now: datet
 
 
 async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, now: datetime) -> Run:
-    """Queue the run's task once more: as the task is now, or with everything exactly as the run had it."""
+    """Queue the run's task once more: as the task is now, or with everything exactly as the run had it.
+
+    What came with the request, as parameters, comes with this one too.
+    """
     run = await get(session, run_id)
     cause = Cause(type="rerun", actor=actor)
     try:
         if not exact:
-            return await request_run(session, run.task_id, cause, now)
+            wish = Wish(
+                task_id=run.task_id,
+                cause=cause,
+                parameters=run.parameters,
+                overrides=run.overrides,
+                webhook_body=run.webhook_body,
+            )
+            return await _request(session, wish, now)
         return await _repeat(session, run, cause, now)
     except TaskNotFound:
         message = f"The task {run.task_name!r} of run {run_id} has been deleted; it cannot run again."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,6 +43,15 @@ class Shown:
     value: str | None  # None for a secret, and for one that is too long to be listed, or cannot be read
     is_readable: bool  # whether the key is there
     actor: str | None  # who has set the present value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A variable that a run was given, and which of its values; without these once the value is not kept any more."""
+
+    name: str
+    scope: VariableScope | None = None
+    number: int | None = None
 
 
 async def list_variables(
@@ -112,6 +121,22 @@ async def list_versions(
         return _readable(vault, shown.variable.name, version.value)
 
     return [(version, value(version)) for version in await session.scalars(query)]
+
+
+async def given_variables(session: AsyncSession, versions: Mapping[str, int]) -> list[Given]:
+    """Which variables a run was given, by name, told by the ids that were kept with it."""
+    query = (
+        select(VariableVersion.id, VariableVersion.number, Variable.scope)
+        .join(Variable, Variable.id == VariableVersion.variable_id)
+        .where(VariableVersion.id.in_(versions.values()))
+    )
+    row_of = {row.id: row for row in await session.execute(query)}
+    return [
+        Given(name=name, scope=VariableScope(row.scope), number=row.number)
+        if (row := row_of.get(version_id)) is not None
+        else Given(name=name)
+        for name, version_id in sorted(versions.items())
+    ]
 
 
 def _shown(largest_bytes: int) -> Select[Any]:

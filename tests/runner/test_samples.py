@@ -1,10 +1,6 @@
-"""What an attempt uses over time."""
-
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,76 +8,79 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kumo.runner.contract import SampleRecord, read_samples
-from kumo.runner.samples import MOST_SAMPLES, SampleLog, merged
+from kumo.runner.contract import SAMPLE, SampleRecord, read_samples
+from kumo.runner.samples import Samples, merged
+from tests.rights import mounted
 from tests.runner.conftest import Attempts
 
-MIB = 1 << 20
-DAY = 86_400
+_BUSY_UNTIL_TOLD = """
+import os, sys
+path = sys.argv[1]
+held = bytearray(50_000_000)
+while not os.path.exists(path) or os.path.getsize(path) < 2 * int(sys.argv[2]):
+    pass
+"""
 
 
-def sample(second: int, *, cpu: float = 10.0, memory: int = MIB, processes: int = 1) -> SampleRecord:
-    return SampleRecord(milliseconds=1000 * second, cpu_percent=cpu, memory_bytes=memory, processes=processes)
+def measured(milliseconds: int, cpu_percent: float = 50.0, memory_bytes: int = 1, processes: int = 1) -> SampleRecord:
+    return SampleRecord(
+        milliseconds=milliseconds, cpu_percent=cpu_percent, memory_bytes=memory_bytes, processes=processes
+    )
 
 
-async def test_a_script_s_use_is_seen_while_it_goes(attempts: Attempts) -> None:
-    works = "import time\nblock = b'x' * 60_000_000\nwhile True: pass"
-    spec = await attempts.begin(attempts.spec(sys.executable, "-c", works))
-    async with asyncio.timeout(30):
-        while len(read_samples(Path(spec.directory))) < 2:
-            await asyncio.sleep(0.05)
-    attempts.dispatcher.stop(Path(spec.directory))
+async def test_what_a_script_uses_is_told_while_it_runs(attempts: Attempts) -> None:
+    spec = attempts.spec("/usr/bin/env")
+    path = Path(spec.directory) / "samples"
+    arguments = ("python3", "-c", _BUSY_UNTIL_TOLD, str(path), str(SAMPLE.size))
+    await attempts.begin(attempts.spec(*arguments, run_id=spec.run_id, directory=spec.directory))
     await attempts.end(spec)
-    records = read_samples(Path(spec.directory))
-    assert [record.processes for record in records] == [1] * len(records)
-    assert all(60 * MIB * 0.9 < record.memory_bytes < 200 * MIB for record in records)
-    assert all(record.cpu_percent > 5 for record in records)
-    moments = [record.milliseconds for record in records]
-    assert moments == sorted(moments)
-    assert moments[0] >= 1000
+    first, second = read_samples(Path(spec.directory))[:2]
+    assert 1000 <= first.milliseconds < second.milliseconds
+    assert second.memory_bytes > 50_000_000
+    assert second.processes == 1
+    assert 10 < second.cpu_percent < 150
 
 
-async def test_a_short_script_leaves_no_samples(attempts: Attempts) -> None:
-    spec = attempts.spec("true")
-    await attempts.dispatcher.launch(spec)
-    await attempts.end(spec)
-    assert read_samples(Path(spec.directory)) == []
-    assert not (Path(spec.directory) / "samples").exists()
+def test_a_script_of_less_than_a_second_leaves_none(tmp_path: Path) -> None:
+    Samples(str(tmp_path)).add(measured(999))
+    assert read_samples(tmp_path) == []
 
 
-def test_a_week_stays_small_and_keeps_its_peaks(tmp_path: Path) -> None:
-    log = SampleLog(str(tmp_path))
-    most = 0
-    for second in range(1, 7 * DAY + 1):
-        is_peak = second == 2 * DAY
-        log.add(sample(second, memory=900 * MIB if is_peak else MIB, processes=30 if is_peak else 1))
-        if second % 1000 == 0:
-            most = max(most, (tmp_path / "samples").stat().st_size)
-    records = read_samples(tmp_path)
-    assert MOST_SAMPLES / 2 <= len(records) <= MOST_SAMPLES
-    assert most <= 24 * MOST_SAMPLES
-    assert max(record.memory_bytes for record in records) == 900 * MIB
-    assert max(record.processes for record in records) == 30
-    steps = {b.milliseconds - a.milliseconds for a, b in pairwise(records)}
-    assert len(steps) == 1
-    assert records[-1].milliseconds > 1000 * (7 * DAY - steps.pop() // 1000 - 1)
+@given(steps=st.lists(st.integers(1, 30_000), min_size=1, max_size=3000))
+def test_the_file_stays_small_and_in_order(steps: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        samples, at = Samples(directory), 0
+        for step in steps:
+            at += step
+            samples.add(measured(at))
+        found = read_samples(Path(directory))
+        moments = [record.milliseconds for record in found]
+        assert len(found) <= 1000
+        assert moments == sorted(set(moments))
+        assert all(record.cpu_percent == pytest.approx(50) for record in found)
 
 
-def test_what_the_disk_did_not_take_comes_back_with_the_next_thinning(tmp_path: Path) -> None:
-    log = SampleLog(str(tmp_path / "not there yet"))
-    with pytest.raises(FileNotFoundError):
-        log.add(sample(1))
-    (tmp_path / "not there yet").mkdir()
-    for second in range(2, MOST_SAMPLES + 1):
-        log.add(sample(second))
-    assert read_samples(tmp_path / "not there yet")[0] == merged([sample(1), sample(2)])
-    assert os.listdir(tmp_path / "not there yet") == ["samples"]  # noqa: PTH208
+def test_a_long_script_is_told_in_wider_steps(tmp_path: Path) -> None:
+    samples = Samples(str(tmp_path))
+    for second in range(1, 5001):
+        samples.add(measured(1000 * second, memory_bytes=second, processes=second % 7))
+    found = read_samples(tmp_path)
+    assert 500 <= len(found) <= 1000
+    assert found[-1].milliseconds > 4_990_000
+    assert {later.milliseconds - earlier.milliseconds for earlier, later in pairwise(found)} == {8000}
+    assert all(record.memory_bytes * 1000 == record.milliseconds for record in found)  # the most of its interval
+    assert {record.processes for record in found} == {6}
 
 
-@given(st.lists(st.tuples(st.floats(0, 6400, width=32), st.integers(0, 1 << 50), st.integers(0, 1 << 20)), min_size=1))
-def test_merging_keeps_peaks_and_the_average(rows: list[tuple[float, int, int]]) -> None:
-    one = merged([sample(n, cpu=cpu, memory=memory, processes=count) for n, (cpu, memory, count) in enumerate(rows)])
-    assert one.milliseconds == 1000 * (len(rows) - 1)
-    assert one.memory_bytes == max(memory for _, memory, _ in rows)
-    assert one.processes == max(count for _, _, count in rows)
-    assert min(cpu for cpu, _, _ in rows) - 1e-6 <= one.cpu_percent <= max(cpu for cpu, _, _ in rows) + 1e-6
+def test_averages_weigh_by_time_and_peaks_stay() -> None:
+    one = merged([measured(1000, 100.0, 5, 1), measured(4000, 20.0, 3, 9)], 0)
+    assert one == SampleRecord(milliseconds=4000, cpu_percent=40.0, memory_bytes=5, processes=9)
+
+
+def test_no_record_follows_a_part_of_one_on_a_full_disk(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "4k") as disk:  # one page: 170 records and two thirds of another
+        samples = Samples(str(disk))
+        for second in range(1, 201):
+            samples.add(measured(1000 * second))
+        assert (disk / "samples").stat().st_size == 170 * SAMPLE.size
+        assert [record.milliseconds for record in read_samples(disk)] == [1000 * second for second in range(1, 171)]

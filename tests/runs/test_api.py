@@ -28,6 +28,7 @@ async def test_a_run_is_asked_for_and_its_log_is_read(client: httpx.AsyncClient,
     assert run["cause"] == {"type": "manual", "trigger_id": None, "due_at": None, "actor": "ada"}
     (attempt,) = run["attempts"]
     assert (attempt["number"], attempt["state"], attempt["worker"]) == (1, "succeeded", "local")
+    assert (attempt["outcome"], run["max_attempts"], run["variables"]) == ("exited", 1, [])
     assert run["duration_seconds"] >= 0
     task = (await client.get(f"/tasks/{task_id}")).json()
     assert task["last_run"] == {"id": run["id"], "state": "succeeded", "ended_at": run["ended_at"]}
@@ -185,6 +186,8 @@ async def test_a_script_finds_its_parameters_and_limits(client: httpx.AsyncClien
     assert asked.status_code == 202, asked.text
     run = await ended(client, asked.json()["id"])
     assert run["parameters"] == {"since": "2026-01-01", "full": True}
+    again = (await client.post(f"/runs/{run['id']}/rerun")).json()
+    assert (again["parameters"], again["exact_of"]) == (run["parameters"], None)
     log = (await client.get(f"/runs/{run['id']}/log")).text
     assert log == (
         'KUMO_PARAMETERS {"since": "2026-01-01", "full": true}\n'
@@ -193,6 +196,17 @@ async def test_a_script_finds_its_parameters_and_limits(client: httpx.AsyncClien
         "MAX_MEMORY_MB 500\n"
         "https_proxy http://proxy.example:3128\n"
     )
+
+
+@on_one_database
+async def test_an_attempt_says_that_a_limit_ended_it(client: httpx.AsyncClient, project_id: int) -> None:
+    script = "import time\nheld = bytearray(300_000_000)\ntime.sleep(600)\n"
+    await client.put(f"/projects/{project_id}/files/main.py", json={"content": script})
+    task_id = await add_task(client, project_id, limits={"memory_bytes": 60_000_000})
+    (attempt,) = (await run_to_its_end(client, task_id))["attempts"]
+    assert attempt["outcome"] == "limit"
+    assert attempt["limits_by"] in {"cgroup", "sampling"}
+    assert "of memory" in attempt["reason"]
 
 
 @on_one_database

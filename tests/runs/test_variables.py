@@ -44,11 +44,19 @@ async def test_a_script_gets_its_variables_the_nearest_first(client: httpx.Async
     first = await run_to_its_end(client, task_id)
     assert await log_of(client, first) == "hello s3cret-of-all\nTrue 300000\n"
     assert set(first["variable_versions"]) == {"GREETING", "TOKEN", "LONG"}
+    assert first["variables"] == [
+        {"name": name, "scope": "global", "number": 1} for name in ("GREETING", "LONG", "TOKEN")
+    ]
 
     await client.patch(f"/variables/{greeting}", json={"value": "good day"})
     await set_variable(client, name="TOKEN", value="s3cret-of-task", secret=True, scope="task", scope_id=task_id)
     second = await run_to_its_end(client, task_id)
     assert (await log_of(client, second)).startswith("good day s3cret-of-task\n")
+    assert [(each["scope"], each["number"]) for each in second["variables"]] == [
+        ("global", 2),
+        ("global", 1),
+        ("task", 1),
+    ]
     compared = (await client.get(f"/runs/{second['id']}/compare", params={"with": first["id"]})).json()
     assert [each["field"] for each in compared["differences"]] == [
         "variable_versions.GREETING",
@@ -57,3 +65,7 @@ async def test_a_script_gets_its_variables_the_nearest_first(client: httpx.Async
 
     repeated = (await client.post(f"/runs/{first['id']}/rerun", json={"exact": True})).json()
     assert (await log_of(client, await ended(client, repeated["id"]))).startswith("hello s3cret-of-all\n")
+
+    await client.delete(f"/variables/{greeting}")
+    shown = (await client.get(f"/runs/{first['id']}")).json()["variables"]
+    assert shown[0] == {"name": "GREETING", "scope": None, "number": None}

@@ -903,7 +903,7 @@ export interface paths {
         put?: never;
         /**
          * Run again
-         * @description Queue the run's task once more: as the task is now, or exactly as the run was.
+         * @description Queue the run's task once more, with the run's parameters: as the task is now, or exactly as the run was.
          */
         post: operations["rerun_api_v1_runs__run_id__rerun_post"];
         delete?: never;
@@ -1407,6 +1407,11 @@ export interface components {
             log_dropped_bytes: number | null;
             /** Number */
             number: number;
+            /**
+             * Outcome
+             * @description Why it is over: the script ended, or was ended, for its time, a person or a limit; null when lost.
+             */
+            outcome: ("exited" | "timed_out" | "stopped" | "limit") | null;
             /** Peak Cpu Percent */
             peak_cpu_percent: number | null;
             /** Peak Memory Bytes */
@@ -2078,6 +2083,21 @@ export interface components {
             /** Task Name */
             task_name: string;
         };
+        /**
+         * GivenVariableOut
+         * @description A variable that a run was given: which one, and which of the values that it has had; never the value itself.
+         */
+        GivenVariableOut: {
+            /** Name */
+            name: string;
+            /**
+             * Number
+             * @description As the variable counts its values.
+             */
+            number: number | null;
+            /** @description null when the value is not kept any more; then so is `number`. */
+            scope: components["schemas"]["VariableScope"] | null;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -2688,6 +2708,11 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
+             * Max Attempts
+             * @description How often it is tried at the most, the first time included.
+             */
+            max_attempts: number;
+            /**
              * Own Variables
              * @description Names of the values that came with the request for this run alone.
              */
@@ -2728,10 +2753,18 @@ export interface components {
             task_name: string;
             /** Timeout Seconds */
             timeout_seconds: number | null;
-            /** Variable Versions */
+            /**
+             * Variable Versions
+             * @description The id of each variable's value that it was given.
+             */
             variable_versions: {
                 [key: string]: number;
             } | null;
+            /**
+             * Variables
+             * @description Of a run that is asked for by itself and has been started: what it was given, by name.
+             */
+            variables?: components["schemas"]["GivenVariableOut"][] | null;
         };
         /**
          * RunRequest

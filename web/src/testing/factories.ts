@@ -76,6 +76,26 @@ export function makeProject(changes: Partial<Schemas['ProjectOut']> = {}): Schem
   }
 }
 
+export function makeAttempt(changes: Partial<Schemas['AttemptOut']> = {}): Schemas['AttemptOut'] {
+  return {
+    number: 1,
+    state: 'succeeded',
+    outcome: 'exited',
+    exit_code: 0,
+    started_at: '2026-01-05T12:00:00Z',
+    ended_at: '2026-01-05T12:00:02Z',
+    peak_memory_bytes: 52_428_800,
+    peak_cpu_percent: 97.1,
+    cpu_seconds: 1.9,
+    log_bytes: 10_240,
+    log_dropped_bytes: null,
+    limits_by: null,
+    reason: null,
+    worker: 'local',
+    ...changes,
+  }
+}
+
 export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunOut'] {
   return {
     id: 99,
@@ -86,23 +106,8 @@ export function makeRun(changes: Partial<Schemas['RunOut']> = {}): Schemas['RunO
     reason: null,
     cause: { type: 'manual', trigger_id: null, due_at: null, actor: 'mika' },
     attempt: 1,
-    attempts: [
-      {
-        number: 1,
-        state: 'succeeded',
-        exit_code: 0,
-        started_at: '2026-01-05T12:00:00Z',
-        ended_at: '2026-01-05T12:00:02Z',
-        peak_memory_bytes: 52_428_800,
-        peak_cpu_percent: 97.1,
-        cpu_seconds: 1.9,
-        log_bytes: 10_240,
-        log_dropped_bytes: null,
-        limits_by: null,
-        reason: null,
-        worker: 'local',
-      },
-    ],
+    max_attempts: 1,
+    attempts: [makeAttempt()],
     snapshot_id: 41,
     environment_id: null,
     build_id: 17,

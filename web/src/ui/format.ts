@@ -49,15 +49,27 @@ export function splitDuration(seconds: number): [number, DurationUnit][] {
   return sizes.slice(first, first + 2).filter(([count], index) => index === 0 || count > 0)
 }
 
+/** "00:42", "1:02:03": what is left of a time, as a clock shows it. */
+export function formatCountdown(seconds: number): string {
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const minutes = Math.floor(seconds / MINUTE)
+  const clock = `${two(minutes % 60)}:${two(Math.floor(seconds) % MINUTE)}`
+  return minutes < 60 ? clock : `${Math.floor(minutes / 60)}:${clock}`
+}
+
+/** How many bytes the unit has in which `formatBytes` writes a size. */
+export function byteUnitOf(bytes: number): number {
+  let size = 1
+  // From 1,023.5 on, rounding would write "1,024": the next unit says it better.
+  while (bytes / size >= KIBI - 0.5 && size < KIBI ** (BYTE_UNITS.length - 1)) size *= KIBI
+  return size
+}
+
 /** "1.5 MiB": binary units, three digits. */
 export function formatBytes(bytes: number, locale: string): string {
-  let value = bytes
-  let unit = 0
-  // From 1,023.5 on, rounding would write "1,024": the next unit says it better.
-  while (value >= KIBI - 0.5 && unit < BYTE_UNITS.length - 1) {
-    value /= KIBI
-    unit += 1
-  }
+  const size = byteUnitOf(bytes)
+  const value = bytes / size
+  const unit = Math.round(Math.log2(size) / 10)
   const digits = unit === 0 || value >= 100 ? 0 : 1
   return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value)} ${BYTE_UNITS[unit]}`
 }

@@ -6,7 +6,7 @@ import ConfirmDialog from './ConfirmDialog.vue'
 import DataTable from './DataTable.vue'
 import Duration from './Duration.vue'
 import ErrorState from './ErrorState.vue'
-import { formatBytes, formatRelative, splitDuration } from './format'
+import { formatBytes, formatCountdown, formatRelative, splitDuration } from './format'
 import RelativeTime from './RelativeTime.vue'
 import StatusBadge from './StatusBadge.vue'
 
@@ -30,6 +30,10 @@ describe('formats', () => {
     expect(formatBytes(1_536, 'en')).toBe('1.5 KiB')
     expect(formatBytes(1_073_741_824, 'en')).toBe('1 GiB')
     expect(formatBytes(1_048_575, 'en')).toBe('1 MiB')
+  })
+
+  it('show what is left of a time as a clock does', () => {
+    expect([0, 42, 60, 3_599, 3_723, 360_000].map(formatCountdown)).toEqual(['00:00', '00:42', '01:00', '59:59', '1:02:03', '100:00:00'])
   })
 
   it('tell the past from the future', () => {

@@ -5,6 +5,7 @@ import type { StatusTone } from '@/ui/status'
 
 export type Run = components['schemas']['RunOut']
 export type RunState = Run['state']
+export type Attempt = Run['attempts'][number]
 
 export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'retrying', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
 
@@ -31,8 +32,14 @@ export function toneOf(state: string): StatusTone {
   return state in TONES ? TONES[state as RunState] : 'unknown'
 }
 
+/** How long an attempt took; null while it goes on, and when it never began. */
+export function secondsOf(attempt: Attempt): number | null {
+  if (!attempt.started_at || !attempt.ended_at) return null
+  return (new Date(attempt.ended_at).getTime() - new Date(attempt.started_at).getTime()) / 1000
+}
+
 export function useRunWords() {
-  const { t } = useI18n()
+  const { t, n } = useI18n()
   const states: Record<RunState, () => string> = {
     queued: () => t('runs.state.queued'),
     starting: () => t('runs.state.starting'),
@@ -51,8 +58,16 @@ export function useRunWords() {
     manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
     rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
   }
+  const stateWord = (state: string): string => (state in states ? states[state as RunState]() : state)
   return {
-    stateWord: (state: string): string => (state in states ? states[state as RunState]() : state),
+    stateWord,
+    /** Why an attempt ended as it did: the server's sentence where it has one. */
+    whyWords(attempt: Attempt): string {
+      if (attempt.reason) return attempt.reason
+      return attempt.exit_code === null ? stateWord(attempt.state) : t('runs.attempt.exited', { code: attempt.exit_code })
+    },
+    percentWords: (value: number | null | undefined): string | null =>
+      typeof value === 'number' ? t('runs.percent', { n: n(value, { maximumFractionDigits: 1 }) }) : null,
     causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
   }
 }

@@ -61,14 +61,6 @@ describe('the page of a run', () => {
     expect(page.get('[data-testid="run-stop"]').attributes('disabled')).toBeDefined()
   })
 
-  it('asks for no log before there is an attempt', async () => {
-    const requests = serve(makeRun({ state: 'queued', attempt: 0, attempts: [], started_at: null, ended_at: null, reason: 'Waits for its environment to be built.' }))
-    const page = await mountPage(RunPage, { props: { id: 99 } })
-    expect(page.text()).toContain('Not started yet')
-    expect(page.text()).toContain('Waits for its environment to be built.')
-    expect(requests.some((request) => request.url.includes('/log'))).toBe(false)
-  })
-
   it('says when there is no such run', async () => {
     fakeServer({ 'GET /runs/99': errorAnswer(404, 'not_found', 'Run 99 does not exist.') })
     expect((await mountPage(RunPage, { props: { id: 99 } })).text()).toContain('Run 99 does not exist.')

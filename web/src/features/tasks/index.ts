@@ -1,3 +1,4 @@
 // What other features may use of tasks; everything else in this folder is its own.
+export { usePolicyWords } from './policyWords'
 export { default as RunWithDialog } from './RunWithDialog.vue'
-export { runTask, type Task } from './taskApi'
+export { runTask, type Limits, type Task } from './taskApi'
