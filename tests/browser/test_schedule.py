@@ -23,9 +23,11 @@ def test_the_ledger_sums_up_narrows_and_warns(page: Page, shared_server: KumoSer
     until(lambda: shared_server.client.get(slots).json()["summary"]["expected"] >= 5, what="five due moments")
     runs = f"/runs?task_id={task_id}&state=running"
     until(lambda: shared_server.client.get(runs).json()["items"], what="the start of the only run")
-    shared_server.client.post(f"/tasks/{task_id}/pause").raise_for_status()
 
-    page.goto(f"/tasks/{task_id}?tab=slots")
+    page.goto(f"/tasks/{task_id}")
+    expect(page.get_by_test_id("task-cadence")).to_contain_text("It is due every second, but only one run began.")
+    page.get_by_test_id("task-cadence").get_by_role("link").click()
+    shared_server.client.post(f"/tasks/{task_id}/pause").raise_for_status()
     expect(page.get_by_test_id("slots-sentence")).to_have_text(re.compile(r"expected \d+, ran 1, \d+ skipped: overlap"))
     expect(page.get_by_test_id("slots-warning")).to_contain_text("It is due every second, but only one run began.")
     ran = page.get_by_role("cell", name="Ran")

@@ -137,6 +137,18 @@ describe('the page of a task', () => {
     expect(page.find('[data-testid="task-paused"]').exists()).toBe(false)
   })
 
+  it('points out that it does not keep up, where it is due by the clock', async () => {
+    serve()
+    const warning = (await mountPage(TaskPage, { props: { id: 7 } })).get('[data-testid="task-cadence"]')
+    expect(warning.text()).toContain('It is due every 20 seconds, but its runs began every 60 seconds.')
+    expect(warning.get('a').attributes('href')).toBe('/tasks/7?tab=slots')
+    const requests = serve({ 'GET /tasks/7': { body: makeTask({ triggers: [{ id: 11, type: 'webhook', has_secret: false }] }) } })
+    expect((await mountPage(TaskPage, { props: { id: 7 } })).find('[data-testid="task-cadence"]').exists()).toBe(false)
+    expect(requests.some((request) => request.url.includes('/slots'))).toBe(false)
+    serve({ 'GET /tasks/7/slots': { body: { ...makeList(), summary: makeSlotSummary() } } })
+    expect((await mountPage(TaskPage, { props: { id: 7 } })).find('[data-testid="task-cadence"]').exists()).toBe(false)
+  })
+
   it('says only what is unusual about its policies', async () => {
     const unusual = {
       pool: 'database',
