@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.runs.models import Run
-from kumo.schedules.decisions import DownTime, Skip
-from kumo.schedules.models import Slot
+from kumo.schedules.decisions import PUNCTUAL, DownTime, Skip
+from kumo.schedules.models import IS_GAP, Slot
 from kumo.schedules.summary import Cadence, Tally, cadence, counted_within
 from kumo.schedules.uptimes import down_times
 from kumo.tasks import service as tasks
@@ -47,8 +47,13 @@ async def page_of_slots(  # noqa: PLR0913 - which part of the ledger
     end: datetime | None,
     before: tuple[datetime, int] | None,
     limit: int,
+    reasons: Collection[Skip | None] | None = None,
 ) -> Sequence[Slot]:
-    """The slots due in [begin, end) and before another one, the latest first; one more than the limit, if there is."""
+    """The slots due in [begin, end) and before another one, the latest first; one more than the limit, if there is.
+
+    Of all, or of those skipped for some reasons; None among the reasons stands for those that ran. Each reason is
+    looked for by itself, along its index: however rare it is, nothing else is read.
+    """
     conditions: list[ColumnElement[bool]] = [Slot.task_id == task_id]
     if begin is not None:
         conditions.append(Slot.due_at >= begin)
@@ -57,8 +62,16 @@ async def page_of_slots(  # noqa: PLR0913 - which part of the ledger
     if before is not None:
         due_at, slot_id = before
         conditions += [Slot.due_at <= due_at, or_(Slot.due_at < due_at, Slot.id < slot_id)]
-    query = select(Slot).where(*conditions).order_by(Slot.due_at.desc(), Slot.id.desc()).limit(limit + 1)
-    return (await session.scalars(query)).all()
+    latest_first = (Slot.due_at.desc(), Slot.id.desc())
+    if reasons is None:
+        return (await session.scalars(select(Slot).where(*conditions).order_by(*latest_first).limit(limit + 1))).all()
+    found: list[Slot] = []
+    for reason in reasons:
+        # Ordered by the reason too, though it is always the same: PostgreSQL would not see in "IS NULL" that the index
+        # has the order that is asked for.
+        query = select(Slot).where(*conditions, Slot.reason == reason).order_by(Slot.reason.desc(), *latest_first)
+        found += await session.scalars(query.limit(limit + 1))
+    return sorted(found, key=lambda slot: (slot.due_at, slot.id), reverse=True)[: limit + 1]
 
 
 async def down_times_of(session: AsyncSession, slots: Sequence[Slot]) -> dict[int, list[DownTime]]:
@@ -84,33 +97,32 @@ async def summarise(session: AsyncSession, task_id: int, begin: datetime, end: d
 
 async def _tally(session: AsyncSession, task_id: int, begin: datetime, end: datetime) -> Tally:
     tally = Tally()
-    inside = await session.execute(
-        select(_slots.c.reason, func.sum(_slots.c.count))
-        .where(
-            _slots.c.task_id == task_id,
-            _slots.c.due_at >= begin,
-            _slots.c.due_at < end,
-            _slots.c.first_due_at >= begin,
+    for reason in (None, *Skip):
+        rows = await session.scalar(
+            select(func.count())
+            .select_from(_slots)
+            .where(
+                _slots.c.task_id == task_id,
+                _slots.c.reason == reason,
+                _slots.c.due_at >= begin,
+                _slots.c.due_at < end,
+            )
         )
-        .group_by(_slots.c.reason)
-    )
-    for reason, count in inside.all():
-        tally.count(reason, int(count))
-    # A gap that is one row may reach over either end. Looked for no further ahead than a summary is long.
-    crossing = await session.execute(
+        tally.count(reason, rows or 0)
+    # Each row counts as one so far. A gap is many moments, and may reach over either end: how far beyond the later one
+    # is looked for no further than a summary is long.
+    gaps = await session.execute(
         select(_slots.c.reason, _slots.c.first_due_at, _slots.c.due_at, _slots.c.count).where(
             _slots.c.task_id == task_id,
-            _slots.c.count > 1,
-            _slots.c.due_at < end + LONGEST_SUMMARY,
-            or_(
-                and_(_slots.c.due_at >= begin, _slots.c.first_due_at < begin),
-                and_(_slots.c.due_at >= end, _slots.c.first_due_at < end),
-            ),
+            IS_GAP,
             _slots.c.due_at >= begin,
+            _slots.c.due_at < end + LONGEST_SUMMARY,
+            _slots.c.first_due_at < end,
         )
     )
-    for reason, first, last, count in crossing.all():
-        tally.count(reason, counted_within(first, last, int(count), begin, end))
+    for reason, first, last, count in gaps.all():
+        is_counted = begin <= last < end
+        tally.count(reason, counted_within(first, last, int(count), begin, end) - is_counted)
     return tally
 
 
@@ -132,21 +144,26 @@ async def _down(session: AsyncSession, task_id: int, begin: datetime, end: datet
 
 
 async def _starts(session: AsyncSession, task_id: int, begin: datetime, end: datetime) -> Sequence[datetime]:
-    """When runs of the clock's slots began, the latest of them."""
+    """When runs of the clock's slots began, the latest of them.
+
+    Without those that are caught up: they begin all together when the server is back.
+    """
     query = (
-        select(Run.started_at)
+        select(Run.started_at, Slot.due_at, Slot.created_at)
         .join(Slot, Slot.run_id == Run.id)
         .where(
             Slot.task_id == task_id,
+            Slot.reason.is_(None),  # so that what was skipped is not read
             Slot.due_at >= begin,
             Slot.due_at < end,
             Run.cause_type == "slot",
             Run.started_at.is_not(None),
         )
-        .order_by(Slot.due_at.desc())
+        .order_by(Slot.reason.desc(), Slot.due_at.desc())
         .limit(_MOST_MOMENTS)
     )
-    return [started_at for started_at in await session.scalars(query) if started_at is not None]
+    rows = (await session.execute(query)).all()
+    return [started_at for started_at, due_at, stored_at in rows if started_at and stored_at - due_at <= PUNCTUAL]
 
 
 def _due(rows: Sequence[TriggerRow], begin: datetime, end: datetime) -> list[datetime]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +26,7 @@ from kumo.http import (
 )
 from kumo.schedules import ledger
 from kumo.schedules.boot_report import boot_report, purge
-from kumo.schedules.decisions import DownTime
+from kumo.schedules.decisions import DownTime, Skip
 from kumo.schedules.ledger import LONGEST_SUMMARY, Summary
 from kumo.schedules.models import Slot
 from kumo.schedules.summary import in_words
@@ -34,6 +34,8 @@ from kumo.tasks import service as tasks
 from kumo.tasks.wording import Language
 
 router = APIRouter(tags=["schedules"])
+
+Outcome = Literal["run", "skipped"]
 
 _USUAL_SUMMARY = timedelta(days=1)
 _MOST_TASKS = 500
@@ -141,11 +143,24 @@ async def list_slots(  # noqa: PLR0913 - one parameter for each filter
     page: PageDep,
     from_: Annotated[GivenMoment | None, Query(alias="from", description="Due at or after this moment.")] = None,
     to: Annotated[GivenMoment | None, Query(description="Due before this moment.")] = None,
+    outcome: Annotated[Outcome | None, Query(description="What became of them.")] = None,
+    reason: Annotated[list[Skip] | None, Query(description="Skipped for this reason, or one of several.")] = None,
     language: Annotated[Language, Query(description="The language of the summary's sentences.")] = "en",
 ) -> SlotList:
-    """The ledger: each due moment with its outcome, and the reason where it was not run."""
+    """The ledger: each due moment with its outcome, and the reason where it was not run.
+
+    The summary is of all moments of the time, whichever of them are listed.
+    """
     await tasks.get(session, task_id)
-    rows = await ledger.page_of_slots(session, task_id, begin=from_, end=to, before=_before(page), limit=page.limit)
+    rows = await ledger.page_of_slots(
+        session,
+        task_id,
+        begin=from_,
+        end=to,
+        before=_before(page),
+        limit=page.limit,
+        reasons=_reasons(outcome, reason),
+    )
     shown = rows[: page.limit]
     end = to or utc_now()
     begin = max(from_ or end - _USUAL_SUMMARY, end - LONGEST_SUMMARY)
@@ -187,6 +202,13 @@ async def purge_caught_up(
     """Stop the runs of moments that came in the last down time, as far as they still wait in the queue."""
     task_ids = None if body is None or body.task_ids is None else set(body.task_ids)
     return Purged(stopped_run_ids=await purge(session, task_ids, actor=actor.username, now=utc_now()))
+
+
+def _reasons(outcome: Outcome | None, reason: Collection[Skip] | None) -> Collection[Skip | None] | None:
+    """What `page_of_slots` shall look for; what ran has no reason, so that both together fit nothing."""
+    if outcome == "run":
+        return set() if reason else {None}
+    return set(reason or Skip) if reason or outcome else None
 
 
 def _before(page: Page) -> tuple[datetime, int] | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
+
+# Rows that are more than one moment. Written out, because a parameter would keep SQLite from using its index.
+IS_GAP = text("count > 1")
 
 
 class Slot(Base):
@@ -32,7 +35,10 @@ class Slot(Base):
 
     __table_args__ = (
         UniqueConstraint("trigger_id", "due_at"),  # a due moment is acted on once
-        Index("ix_slots_task_id", "task_id", "due_at"),  # the ledger of a task, latest first, and its summary
+        Index("ix_slots_task_id", "task_id", "due_at"),  # the ledger of a task, latest first
+        # Those that ran, or were skipped for one reason: to list and to count them.
+        Index("ix_slots_reason", "task_id", "reason", "due_at"),
+        Index("ix_slots_gaps", "task_id", "due_at", sqlite_where=IS_GAP, postgresql_where=IS_GAP),  # the summary
         Index("ix_slots_run_id", "run_id"),  # a run that is deleted leaves its slot
         {"sqlite_autoincrement": True},
     )

@@ -52,12 +52,18 @@ class Cadence:
         configured, real = self.configured_seconds, self.real_seconds
         if configured is None or (real is not None and real <= _SLOW * configured):
             return None
-        if real is None and tally.expected < _FEW_STARTS:
+        # That nothing begins in a down time or a blackout is no lack of speed.
+        should_begin = tally.expected - tally.skipped[Skip.MISSED] - tally.skipped[Skip.BLACKOUT]
+        if real is None and should_begin < _FEW_STARTS:
             return None
-        every = span_in_words(configured, language)
+        every = span_in_words(round(configured), language).removeprefix("1 " if language == "en" else "")
         overlap = tally.skipped[Skip.OVERLAP]
         if language == "en":
-            found = f"its runs began every {_rounded(real, language)}" if real else f"{_runs(self.starts)} began"
+            found = (
+                f"its runs began every {_rounded(real, language).removeprefix('1 ')}"
+                if real
+                else f"{_runs(self.starts)} began"
+            )
             why = f" {overlap} skipped because earlier runs were still going." if overlap else ""
             return f"It is due every {every}, but {found}.{why}"
         found = f"实际每 {_rounded(real, language)}才开始一次" if real else f"只开始了 {self.starts} 次运行"

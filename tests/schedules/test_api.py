@@ -137,3 +137,38 @@ async def test_a_boot_report_is_shown_and_purged(client: httpx.AsyncClient) -> N
     assert (await client.post("/schedule/boot-report/purge")).json() == {"stopped_run_ids": []}
     assert (await client.post("/schedule/boot-report/purge", json={"task_ids": [7]})).json() == {"stopped_run_ids": []}
     assert (await client.post("/schedule/boot-report/purge", json={"task_ids": ["x"]})).status_code == 422
+
+
+async def test_the_ledger_is_narrowed_to_what_became_of_the_moments(client: httpx.AsyncClient, app: FastAPI) -> None:
+    project = (await client.post("/projects", json={"name": "etl"})).json()
+    task = (await client.post("/tasks", json={"name": "t", "project_id": project["id"], "command": "true"})).json()
+    became = ["overlap", None, "missed", None, "overlap", "no_files"]
+    database: Database = app.state.database
+    async with database.write() as session:
+        for hour, reason in enumerate(became):
+            due_at = NOON + timedelta(hours=hour)
+            values = {"task_id": task["id"], "trigger_id": 1, "due_at": due_at, "first_due_at": due_at, "count": 1}
+            outcome = "skipped" if reason else "run"
+            session.add(Slot(**values, outcome=outcome, reason=reason, run_id=None, created_at=due_at))
+
+    async def hours(query: str) -> list[int]:
+        url = f"/tasks/{task['id']}/slots?from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z"
+        first = (await client.get(f"{url}&limit=2&{query}")).json()
+        slots = first["items"]
+        if first["next_cursor"]:
+            rest = (await client.get(f"{url}&cursor={first['next_cursor']}&{query}")).json()
+            slots += rest["items"]
+        assert first["summary"]["expected"] == len(became)
+        return [int(slot["due_at"][11:13]) - 12 for slot in slots]
+
+    assert await hours("") == [5, 4, 3, 2, 1, 0]
+    assert await hours("outcome=run") == [3, 1]
+    assert await hours("outcome=skipped") == [5, 4, 2, 0]
+    assert await hours("reason=overlap") == [4, 0]
+    assert await hours("reason=overlap&reason=missed&reason=missed") == [4, 2, 0]
+    assert await hours("outcome=skipped&reason=missed") == [2]
+    assert await hours("outcome=run&reason=missed") == []
+    for wrong in ("outcome=lost", "reason=rain"):
+        answer = await client.get(f"/tasks/{task['id']}/slots?{wrong}")
+        assert answer.status_code == 422
+        assert answer.json()["error"]["details"][0]["field"].startswith(wrong.partition("=")[0])

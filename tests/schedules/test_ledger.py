@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from kumo.runs.models import Run
 from kumo.runs.states import RunState
 from kumo.schedules import ledger
 from kumo.schedules.boot_report import BootReport, boot_report, purge
-from kumo.schedules.decisions import DownTime
+from kumo.schedules.decisions import DownTime, Skip
 from kumo.schedules.ledger import Summary
 from kumo.schedules.uptimes import Heartbeat
 from kumo.tasks.models import Task
 from kumo.tasks.triggers import After, Cron
+from tests.databases import on_one_database
 from tests.schedules.conftest import Schedule
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -93,11 +97,44 @@ async def test_a_task_that_cannot_keep_up_is_pointed_out(schedule: Schedule) -> 
     )
 
 
+async def test_what_is_caught_up_says_nothing_of_the_cadence(schedule: Schedule) -> None:
+    task = await schedule.add_task(EVERY_FIVE_MINUTES, catch_up="all", catch_up_window_seconds=86_400, overlap="allow")
+    heart = Heartbeat(schedule.database)
+    await live(schedule, heart, 1)
+    schedule.clock.advance(minutes=200)
+    await live(schedule, heart, 1)
+    found = await summary_of(schedule, task, NOON, at(hours=24))
+    assert found.tally.ran == found.tally.expected == 64
+    assert found.cadence.real_seconds == 300
+
+
 async def test_what_follows_events_has_no_cadence(schedule: Schedule) -> None:
     first = await schedule.add_task(name="first")
     second = await schedule.add_task(After(task_id=first.id), name="second")
     found = await summary_of(schedule, second, NOON, at(hours=1))
     assert (found.cadence.configured_seconds, found.cadence.real_seconds, found.tally.expected) == (None, None, 0)
+
+
+@on_one_database
+async def test_what_is_rare_is_found_and_counted_along_an_index(schedule: Schedule) -> None:
+    """However many slots there are: the plans of SQLite say which indexes it goes along."""
+    task = await schedule.add_task(EVERY_FIVE_MINUTES)
+    asked: list[tuple[str, Any]] = []
+    engine = schedule.database._reader.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+    async with schedule.database.read() as session:
+        await ledger.page_of_slots(session, task.id, begin=NOON, end=None, before=None, limit=50, reasons=[None, *Skip])
+        await ledger.summarise(session, task.id, NOON, at(hours=1))
+    with closing(sqlite3.connect(str(schedule.database.url.database))) as connection:
+        plans = [
+            " ".join(detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}", given))
+            for statement, given in asked
+            if "FROM slots" in statement or "JOIN slots" in statement
+        ]
+    assert len(plans) > 10
+    for plan in plans:
+        assert "ix_slots_reason (task_id=? AND reason=? AND due_at>?" in plan or "ix_slots_gaps" in plan
+        assert "TEMP B-TREE" not in plan
 
 
 # --- the boot report -------------------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ def test_down_times_of_several_days_are_told_with_their_days() -> None:
             ),
         ),
         ([0, 5, 10, 15], [0], 0, "It is due every 5 minutes, but only one run began."),
+        ([0, 1, 2.001, 3.001], [0], 0, "It is due every minute, but only one run began."),
+        ([0, 0.5, 1, 1.5], [0, 1, 2.001], 0, "It is due every 30 seconds, but its runs began every minute."),
         ([0], [0], 0, None),
         ([], [], 0, None),
     ],
@@ -83,6 +85,12 @@ def test_runs_that_begin_too_rarely_are_pointed_out(
 
 def test_a_few_moments_are_no_reason_to_warn() -> None:
     assert cadence(minutes(0, 5, 10), []).warning(tally(2), "en") is None
+
+
+def test_down_times_and_blackouts_are_no_reason_to_warn() -> None:
+    found = cadence(minutes(0, 5, 10, 15), minutes(0))
+    assert found.warning(tally(1, missed=99, blackout=99, overlap=1), "en") is None
+    assert found.warning(tally(1, missed=99, overlap=2), "en") is not None
 
 
 moments = st.integers(-(10**9), 10**9).map(lambda microseconds: NIGHT + timedelta(microseconds=microseconds))

@@ -1178,6 +1178,8 @@ export interface paths {
         /**
          * List due moments of a task
          * @description The ledger: each due moment with its outcome, and the reason where it was not run.
+         *
+         *     The summary is of all moments of the time, whichever of them are listed.
          */
         get: operations["list_slots_api_v1_tasks__task_id__slots_get"];
         put?: never;
@@ -2943,6 +2945,12 @@ export interface components {
             /** Needed */
             needed: boolean;
         };
+        /**
+         * Skip
+         * @description Why a due moment was not run.
+         * @enum {string}
+         */
+        Skip: "overlap" | "missed" | "blackout" | "no_files";
         /**
          * SlotList
          * @description One page of the ledger, the latest moments first.
@@ -7940,6 +7948,10 @@ export interface operations {
                 from?: string | null;
                 /** @description Due before this moment. */
                 to?: string | null;
+                /** @description What became of them. */
+                outcome?: ("run" | "skipped") | null;
+                /** @description Skipped for this reason, or one of several. */
+                reason?: components["schemas"]["Skip"][] | null;
                 /** @description The language of the summary's sentences. */
                 language?: "en" | "zh-CN";
                 /** @description How many items at most. */

@@ -10,9 +10,9 @@ export interface PageOf<Item> {
  * A list that is read page by page with the server's cursor. The key may depend on filters; a change of them starts
  * again from the first page. Fits DataTable: `v-bind="list.table.value" @load-more="list.loadMore"`.
  */
-export function usePage<Item>(options: {
+export function usePage<Item, Page extends PageOf<Item> = PageOf<Item>>(options: {
   key: MaybeRefOrGetter<readonly unknown[]>
-  load: (cursor: string | undefined, signal: AbortSignal) => Promise<PageOf<Item>>
+  load: (cursor: string | undefined, signal: AbortSignal) => Promise<Page & PageOf<Item>>
 }) {
   const query = useInfiniteQuery({
     queryKey: computed(() => toValue(options.key)),
@@ -30,5 +30,8 @@ export function usePage<Item>(options: {
     loadingMore: query.isFetchingNextPage.value,
   }))
 
-  return { items, table, loadMore: () => void query.fetchNextPage(), reload: () => void query.refetch() }
+  /** The first page, for what it says besides its items. */
+  const first = computed<Page | undefined>(() => query.data.value?.pages[0])
+
+  return { items, first, table, loadMore: () => void query.fetchNextPage(), reload: () => void query.refetch() }
 }

@@ -171,6 +171,35 @@ export function makeTask(changes: Partial<Schemas['TaskOut']> = {}): Schemas['Ta
   }
 }
 
+export function makeSlot(changes: Partial<Schemas['SlotOut']> = {}): Schemas['SlotOut'] {
+  return {
+    id: 1,
+    trigger_id: 11,
+    due_at: '2026-01-05T01:30:00Z',
+    first_due_at: '2026-01-05T01:30:00Z',
+    count: 1,
+    outcome: 'run',
+    reason: null,
+    run_id: 99,
+    down: [],
+    ...changes,
+  }
+}
+
+export function makeSlotSummary(changes: Partial<Schemas['SummaryOut']> = {}): Schemas['SummaryOut'] {
+  return {
+    from: '2026-01-04T12:00:00Z',
+    to: '2026-01-05T12:00:00Z',
+    expected: 1,
+    ran: 1,
+    skipped: {},
+    down: [],
+    cadence: { configured_seconds: null, real_seconds: null, warning: null },
+    sentence: 'expected 1, ran 1',
+    ...changes,
+  }
+}
+
 export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['PoolOut'] {
   return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }

@@ -17,19 +17,25 @@ export function formatRelative(at: Date, now: number, locale: string): string {
   return format.format(Math.trunc(seconds / (365 * DAY)), 'year')
 }
 
+const EXACT: Intl.DateTimeFormatOptions = {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+  timeZoneName: 'short',
+}
+
 /** Date, time to the second and time zone: the truth behind "3 minutes ago". */
 export function formatAbsolute(at: Date, locale: string, timeZone?: string): string {
-  return new Intl.DateTimeFormat(locale, {
-    year: 'numeric',
-    month: 'short',
-    day: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-    timeZoneName: 'short',
-    timeZone,
-  }).format(at)
+  return new Intl.DateTimeFormat(locale, { ...EXACT, timeZone }).format(at)
+}
+
+/** From one moment to another, as exact; the day stands there once where it is the same. */
+export function formatSpan(from: string, to: string, locale: string): string {
+  return new Intl.DateTimeFormat(locale, EXACT).formatRange(new Date(from), new Date(to))
 }
 
 /** A duration as the two largest units that matter: [[2, 'hour'], [5, 'minute']]. Below ten seconds with a decimal. */

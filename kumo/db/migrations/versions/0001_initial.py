@@ -470,5 +470,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("slots", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_slots_gaps",
+            ["task_id", "due_at"],
+            unique=False,
+            sqlite_where=sa.text("count > 1"),
+            postgresql_where=sa.text("count > 1"),
+        )
+        batch_op.create_index("ix_slots_reason", ["task_id", "reason", "due_at"], unique=False)
         batch_op.create_index("ix_slots_run_id", ["run_id"], unique=False)
         batch_op.create_index("ix_slots_task_id", ["task_id", "due_at"], unique=False)

@@ -11,6 +11,9 @@ export type Limits = Task['limits']
 export type RateLimit = Task['rate_limit']
 export type Blackout = Task['blackouts'][number]
 export type Slot = Schemas['SlotOut']
+export type SlotList = Schemas['SlotList']
+export type SlotSummary = Schemas['SummaryOut']
+export type SkipReason = Schemas['Skip']
 export type Preview = Schemas['Preview']
 
 const path = (task_id: number) => ({ params: { path: { task_id } } })
@@ -31,7 +34,23 @@ export async function deleteTask(id: number): Promise<void> {
   await api.DELETE('/tasks/{task_id}', path(id))
 }
 
-export function previewTrigger(trigger: TriggerWish, language: string, { signal, count = 5 }: { signal?: AbortSignal; count?: number } = {}): Promise<Preview> {
-  const query = { language: language === 'zh-CN' ? ('zh-CN' as const) : ('en' as const) }
-  return unwrap(api.POST('/triggers/preview', { params: { query }, body: { trigger, count }, signal }))
+/** The languages that the server has words in. */
+const languageOf = (locale: string): 'en' | 'zh-CN' => (locale === 'zh-CN' ? 'zh-CN' : 'en')
+
+export function previewTrigger(trigger: TriggerWish, locale: string, { signal, count = 5 }: { signal?: AbortSignal; count?: number } = {}): Promise<Preview> {
+  return unwrap(api.POST('/triggers/preview', { params: { query: { language: languageOf(locale) } }, body: { trigger, count }, signal }))
+}
+
+interface SlotQuery {
+  from?: string
+  to?: string
+  outcome?: 'run' | 'skipped'
+  reason?: SkipReason[]
+  cursor?: string
+  limit?: number
+}
+
+/** Due moments of a task, and what all of their time sum up to in the viewer's language. */
+export function loadSlots(id: number, query: SlotQuery, locale: string, signal?: AbortSignal): Promise<SlotList> {
+  return unwrap(api.GET('/tasks/{task_id}/slots', { params: { path: { task_id: id }, query: { ...query, language: languageOf(locale) } }, signal }))
 }

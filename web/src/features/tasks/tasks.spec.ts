@@ -1,7 +1,7 @@
 import { flushPromises } from '@vue/test-utils'
 import { describe, expect, it, vi } from 'vitest'
 
-import { makeEnvironment, makeList, makeMe, makePool, makeProject, makeRun, makeTask } from '@/testing/factories'
+import { makeEnvironment, makeList, makeMe, makePool, makeProject, makeRun, makeSlot, makeSlotSummary, makeTask } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import TaskFormPage from './TaskFormPage.vue'
@@ -9,6 +9,28 @@ import TaskListPage from './TaskListPage.vue'
 import TaskPage from './TaskPage.vue'
 
 const PREVIEW = { next: ['2027-01-06T01:30:00.000Z'], description: 'At 2:30 each day', warnings: ['The clocks change on that day.'] }
+const LEDGER = {
+  ...makeList(
+    makeSlot(),
+    makeSlot({
+      id: 2,
+      first_due_at: '2026-01-01T01:30:00Z',
+      count: 5,
+      outcome: 'skipped',
+      reason: 'missed',
+      run_id: null,
+      down: [{ from: '2026-01-01T01:00:00Z', to: '2026-01-05T01:31:00Z' }],
+    }),
+    makeSlot({ id: 3, outcome: 'skipped', reason: 'overlap', run_id: null }),
+  ),
+  summary: makeSlotSummary({
+    expected: 288,
+    ran: 280,
+    skipped: { overlap: 3, missed: 5 },
+    cadence: { configured_seconds: 20, real_seconds: 60, warning: 'It is due every 20 seconds, but its runs began every 60 seconds.' },
+    sentence: 'expected 288, ran 280, 3 skipped: overlap, 5 missed: server down',
+  }),
+}
 
 function serve(more: Record<string, Handler> = {}): Request[] {
   return fakeServer({
@@ -16,9 +38,7 @@ function serve(more: Record<string, Handler> = {}): Request[] {
     'GET /tasks': { body: makeList(makeTask()) },
     'GET /tasks/7': { body: makeTask() },
     'GET /tasks/7/runs': { body: makeList(makeRun()) },
-    'GET /tasks/7/slots': {
-      body: makeList({ id: 1, trigger_id: 11, due_at: '2026-01-05T01:30:00Z', first_due_at: '2026-01-01T01:30:00Z', count: 5, outcome: 'skipped', reason: 'missed', run_id: null }),
-    },
+    'GET /tasks/7/slots': { body: LEDGER },
     'GET /timezones': { body: { items: ['Europe/Berlin', 'UTC'] } },
     'GET /projects': { body: makeList(makeProject()) },
     'GET /projects/2': { body: makeProject() },
@@ -117,6 +137,18 @@ describe('the page of a task', () => {
     expect(page.find('[data-testid="task-paused"]').exists()).toBe(false)
   })
 
+  it('points out that it does not keep up, where it is due by the clock', async () => {
+    serve()
+    const warning = (await mountPage(TaskPage, { props: { id: 7 } })).get('[data-testid="task-cadence"]')
+    expect(warning.text()).toContain('It is due every 20 seconds, but its runs began every 60 seconds.')
+    expect(warning.get('a').attributes('href')).toBe('/tasks/7?tab=slots')
+    const requests = serve({ 'GET /tasks/7': { body: makeTask({ triggers: [{ id: 11, type: 'webhook', has_secret: false }] }) } })
+    expect((await mountPage(TaskPage, { props: { id: 7 } })).find('[data-testid="task-cadence"]').exists()).toBe(false)
+    expect(requests.some((request) => request.url.includes('/slots'))).toBe(false)
+    serve({ 'GET /tasks/7/slots': { body: { ...makeList(), summary: makeSlotSummary() } } })
+    expect((await mountPage(TaskPage, { props: { id: 7 } })).find('[data-testid="task-cadence"]').exists()).toBe(false)
+  })
+
   it('says only what is unusual about its policies', async () => {
     const unusual = {
       pool: 'database',
@@ -133,12 +165,63 @@ describe('the page of a task', () => {
     expect(page.text()).toContain('Paused after 5 failed runs in a row')
     expect(page.text()).not.toContain('Crawler')
   })
+})
 
-  it('shows the ledger with reasons', async () => {
+describe('the ledger of a task', () => {
+  const open = (query = '') => mountPage(TaskPage, { props: { id: 7 }, path: `/tasks/7?tab=slots${query}` })
+  const asked = (requests: Request[]) => new URL(requests.findLast((request) => request.url.includes('/slots'))?.url ?? '').searchParams
+
+  it('sums up in words and figures, and says that the task does not keep up', async () => {
     serve()
-    const page = await mountPage(TaskPage, { props: { id: 7 }, path: '/tasks/7?tab=slots' })
-    expect(page.text()).toContain('Kumo was not running at that time.')
+    const page = await open()
+    expect(page.get('[data-testid="slots-sentence"]').text()).toBe('expected 288, ran 280, 3 skipped: overlap, 5 missed: server down')
+    const figures = Object.fromEntries(page.findAll('[data-testid^="slots-"][aria-pressed]').map((figure) => [figure.text().replace(/^\d+/, ''), Number(/\d+/.exec(figure.text())?.[0])]))
+    expect(figures).toEqual({ Expected: 288, Ran: 280, 'Not run': 8, Missed: 5, Overlap: 3 })
+    expect(page.get('[data-testid="slots-cadence"]').text()).toBe('Due every 20s, runs began every 1m')
+    expect(page.get('[data-testid="slots-warning"]').text()).toContain('It is due every 20 seconds')
+  })
+
+  it('says of a missed moment when the server was down', async () => {
+    serve()
+    const page = await open()
+    expect(page.text()).toContain('The server was down: Jan 1')
     expect(page.text()).toContain('5 moments since')
+    expect(page.text()).toContain('The run before it was still going.')
+    serve({ 'GET /tasks/7/slots': { body: { ...LEDGER, ...makeList(makeSlot({ outcome: 'skipped', reason: 'missed', run_id: null })) } } })
+    expect((await open()).text()).toContain('Kumo looked too late')
+  })
+
+  it('asks for the time and the outcome that the address names', async () => {
+    const requests = serve()
+    await open()
+    expect(asked(requests).has('outcome')).toBe(false)
+    expect(Date.now() - Date.parse(asked(requests).get('from') ?? '')).toBeLessThan(86_400_000 + 60_000)
+    await open('&range=31d&show=skipped')
+    expect(asked(requests).get('outcome')).toBe('skipped')
+    expect(Math.round((Date.now() - Date.parse(asked(requests).get('from') ?? '')) / 86_400_000)).toBe(31)
+    await open('&range=custom&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&show=missed')
+    expect(Object.fromEntries(asked(requests))).toMatchObject({ from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', reason: 'missed' })
+  })
+
+  it('shows the moments behind a figure, and all of them again', async () => {
+    const requests = serve()
+    const page = await open()
+    await page.get('[data-testid="slots-skipped"]').trigger('click')
+    await flushPromises()
+    expect(asked(requests).get('outcome')).toBe('skipped')
+    expect(page.get('[data-testid="slots-skipped"]').attributes('aria-pressed')).toBe('true')
+    await page.get('[data-testid="slots-skipped"]').trigger('click')
+    await flushPromises()
+    expect(page.get('[data-testid="slots-all"]').attributes('aria-pressed')).toBe('true')
+  })
+
+  it('narrows from one moment to another, and says when that is backwards', async () => {
+    serve()
+    const page = await open('&range=custom&from=2026-01-02T00:00:00Z&to=2026-01-03T00:00:00Z')
+    expect(page.get<HTMLInputElement>('[data-testid="range-from"] input, input[data-testid="range-from"]').element.value).not.toBe('')
+    await page.get('[data-testid="range-to"] input, input[data-testid="range-to"]').setValue('2026-01-01T00:00:00')
+    await flushPromises()
+    expect(page.get('[role="alert"]').text()).toContain('The end must come after the beginning.')
   })
 })
 

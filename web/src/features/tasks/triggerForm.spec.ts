@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { makeTask } from '@/testing/factories'
+import { toLocalInput } from '@/ui/moment'
 import { splitSeconds } from './durationUnits'
-import { toLocalInput } from './moment'
 import { retryDelays } from './policyForm'
 import { differs, fieldsOf, newTask, SECTIONS, taskDraftOf, toFields, type Section } from './taskForm'
 import { draftOf, hasBounds, isComplete, newTrigger, toPreview, toWish } from './triggerForm'

@@ -1,4 +1,4 @@
-import { momentDraftOf, NO_MOMENT, toMoment, type MomentDraft } from './moment'
+import { momentDraftOf, NO_MOMENT, toMoment, type MomentDraft } from '@/ui/moment'
 import type { Trigger, TriggerWish } from './taskApi'
 
 export type TriggerType = TriggerWish['type']
