@@ -5,6 +5,7 @@ import type { StatusTone } from '@/ui/status'
 
 export type Run = components['schemas']['RunOut']
 export type RunState = Run['state']
+export type GivenVariable = components['schemas']['GivenVariableOut']
 export type Attempt = Run['attempts'][number]
 
 export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'retrying', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
@@ -58,6 +59,11 @@ export function useRunWords() {
     manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
     rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
   }
+  const owners: Record<NonNullable<GivenVariable['scope']>, (number: number) => string> = {
+    global: (number) => t('runs.variable.global', { n: number }),
+    project: (number) => t('runs.variable.project', { n: number }),
+    task: (number) => t('runs.variable.task', { n: number }),
+  }
   const stateWord = (state: string): string => (state in states ? states[state as RunState]() : state)
   return {
     stateWord,
@@ -68,6 +74,11 @@ export function useRunWords() {
     },
     percentWords: (value: number | null | undefined): string | null =>
       typeof value === 'number' ? t('runs.percent', { n: n(value, { maximumFractionDigits: 1 }) }) : null,
+    /** Which value of a variable it was, and whose. */
+    versionWords({ number, scope }: GivenVariable): string {
+      if (number === null || scope === null) return t('runs.variable.gone')
+      return owners[scope](number)
+    },
     causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
   }
 }

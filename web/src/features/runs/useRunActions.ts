@@ -1,0 +1,27 @@
+import type { Ref } from 'vue'
+import { useI18n } from 'vue-i18n'
+import { useRouter } from 'vue-router'
+
+import { api, unwrap } from '@/api'
+import { useAsyncAction } from '@/composables/useAsyncAction'
+import type { Run } from './runState'
+
+/** What a person can do with a run. `note` takes what the server says of the run after a change. */
+export function useRunActions(run: Ref<Run>, note: (changed: Run) => void) {
+  const { t } = useI18n()
+  const router = useRouter()
+  const path = () => ({ run_id: run.value.id })
+
+  const stop = useAsyncAction(async () => note(await unwrap(api.POST('/runs/{run_id}/stop', { params: { path: path() } }))))
+
+  const again = useAsyncAction(
+    async (exact: boolean) => {
+      const next = await unwrap(api.POST('/runs/{run_id}/rerun', { params: { path: path() }, body: { exact } }))
+      await router.push(`/runs/${next.id}`)
+      return next
+    },
+    { success: (next) => t('runs.startedAgain', { id: next.id }) },
+  )
+
+  return { stop, again }
+}
