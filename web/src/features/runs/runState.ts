@@ -12,6 +12,8 @@ export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running',
 
 const OPEN: ReadonlySet<string> = new Set<RunState>(['queued', 'starting', 'running', 'retrying'])
 
+const FAILURES: ReadonlySet<string> = new Set<RunState>(['failed', 'timed_out', 'lost'])
+
 const TONES: Record<RunState, StatusTone> = {
   queued: 'waiting',
   starting: 'active',
@@ -26,6 +28,10 @@ const TONES: Record<RunState, StatusTone> = {
 
 export function isOpen(state: string): boolean {
   return OPEN.has(state)
+}
+
+export function isFailure(state: string): boolean {
+  return FAILURES.has(state)
 }
 
 /** A state that this page does not know yet, from a newer server, is shown by its own name. */
