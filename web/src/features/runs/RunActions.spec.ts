@@ -1,6 +1,7 @@
 import { flushPromises, type VueWrapper } from '@vue/test-utils'
 import { expect, it, vi } from 'vitest'
 
+import { openQuestion } from '@/composables/useConfirm'
 import { makeMe, makeProject, makeRun, makeTask } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { fakeServer, type Handler } from '@/testing/server'
@@ -49,6 +50,24 @@ it('asks for other parameters, beginning with those of the run', async () => {
   const other = (await openMenu(buttons)).find((item) => item.textContent.includes('With other parameters'))
   other?.click()
   await vi.waitFor(() => expect(document.querySelector<HTMLInputElement>('[data-testid="parameter-name"]')?.value).toBe('since'))
+})
+
+it('deletes a run that is over, once that is confirmed', async () => {
+  const { buttons, requests } = await show({}, { 'DELETE /runs/99': { status: 204 } })
+  const deleted = () => requests.some(({ method }) => method === 'DELETE')
+  await buttons.get('[data-testid="run-delete"]').trigger('click')
+  expect(openQuestion.value?.title).toBe('Delete run #99?')
+  openQuestion.value?.answer(false)
+  await flushPromises()
+  expect(deleted()).toBe(false)
+  await buttons.get('[data-testid="run-delete"]').trigger('click')
+  openQuestion.value?.answer(true)
+  await flushPromises()
+  expect(deleted()).toBe(true)
+})
+
+it('does not offer to delete a run that goes on', async () => {
+  expect((await show({ state: 'running', ended_at: null })).buttons.find('[data-testid="run-delete"]').exists()).toBe(false)
 })
 
 const what = async (run: Partial<Run>, handlers: Record<string, Handler> = {}) => {
