@@ -5,11 +5,14 @@ import type { StatusTone } from '@/ui/status'
 
 export type Run = components['schemas']['RunOut']
 export type RunState = Run['state']
+export type GivenVariable = components['schemas']['GivenVariableOut']
 export type Attempt = Run['attempts'][number]
 
 export const RUN_STATES: readonly RunState[] = ['queued', 'starting', 'running', 'retrying', 'succeeded', 'failed', 'timed_out', 'stopped', 'lost']
 
 const OPEN: ReadonlySet<string> = new Set<RunState>(['queued', 'starting', 'running', 'retrying'])
+
+const FAILURES: ReadonlySet<string> = new Set<RunState>(['failed', 'timed_out', 'lost'])
 
 const TONES: Record<RunState, StatusTone> = {
   queued: 'waiting',
@@ -25,6 +28,10 @@ const TONES: Record<RunState, StatusTone> = {
 
 export function isOpen(state: string): boolean {
   return OPEN.has(state)
+}
+
+export function isFailure(state: string): boolean {
+  return FAILURES.has(state)
 }
 
 /** A state that this page does not know yet, from a newer server, is shown by its own name. */
@@ -58,6 +65,11 @@ export function useRunWords() {
     manual: (run) => (run.cause.actor ? t('runs.cause.manualBy', { name: run.cause.actor }) : t('runs.cause.manual')),
     rerun: (run) => (run.cause.actor ? t('runs.cause.rerunBy', { name: run.cause.actor }) : t('runs.cause.rerun')),
   }
+  const owners: Record<NonNullable<GivenVariable['scope']>, (number: number) => string> = {
+    global: (number) => t('runs.variable.global', { n: number }),
+    project: (number) => t('runs.variable.project', { n: number }),
+    task: (number) => t('runs.variable.task', { n: number }),
+  }
   const stateWord = (state: string): string => (state in states ? states[state as RunState]() : state)
   return {
     stateWord,
@@ -68,6 +80,11 @@ export function useRunWords() {
     },
     percentWords: (value: number | null | undefined): string | null =>
       typeof value === 'number' ? t('runs.percent', { n: n(value, { maximumFractionDigits: 1 }) }) : null,
+    /** Which value of a variable it was, and whose. */
+    versionWords({ number, scope }: GivenVariable): string {
+      if (number === null || scope === null) return t('runs.variable.gone')
+      return owners[scope](number)
+    },
     causeWords: (run: Run): string => causes[run.cause.type]?.(run) ?? run.cause.type,
   }
 }

@@ -1,7 +1,7 @@
 import { flushPromises } from '@vue/test-utils'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 
-import { makeList, makeMe, makeRun, makeTask } from '@/testing/factories'
+import { makeList, makeMe, makeProject, makeRun, makeTask } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import RunListPage from './RunListPage.vue'
@@ -68,20 +68,58 @@ describe('the page of a run', () => {
 })
 
 describe('the list of runs', () => {
+  const answers = {
+    'GET /runs': { body: makeList(makeRun({ state: 'lost' })) },
+    'GET /tasks': { body: makeList(makeTask()) },
+    'GET /tasks/7': { body: makeTask() },
+    'GET /projects': { body: makeList(makeProject()) },
+  }
+  const open = async (path: string) => {
+    const requests = fakeServer(answers)
+    const page = await mountPage(RunListPage, { path })
+    const asked = (): URLSearchParams => new URL(requests.findLast((request) => new URL(request.url).pathname.endsWith('/runs'))?.url ?? '').searchParams
+    return { page, asked }
+  }
+
   it('is filtered by what the address says', async () => {
-    const requests = fakeServer({
-      'GET /runs': { body: makeList(makeRun({ state: 'lost' })) },
-      'GET /tasks': { body: makeList(makeTask()) },
-      'GET /tasks/7': { body: makeTask() },
-    })
-    const page = await mountPage(RunListPage, { path: '/runs?state=lost&task=7' })
+    const { page, asked } = await open('/runs?state=lost,failed&task=7&project=2&from=2026-01-05T12:00:00Z&to=2026-01-06T12:00:00Z')
     expect(page.text()).toContain('Lost')
-    const asked = new URL(requests.find((request) => new URL(request.url).pathname.endsWith('/runs'))?.url ?? '').searchParams
-    expect([asked.getAll('state'), asked.get('task_id')]).toEqual([['lost'], '7'])
+    expect(asked().getAll('state')).toEqual(['failed', 'lost'])
+    expect([asked().get('task_id'), asked().get('project_id')]).toEqual(['7', '2'])
+    expect([asked().get('from'), asked().get('to')]).toEqual(['2026-01-05T12:00:00.000Z', '2026-01-06T12:00:00.000Z'])
+    expect(page.get('[data-testid="runs-project"]').text()).toContain('quotes')
+    expect(page.get('[data-testid="runs-task"]').text()).toContain('nightly')
+  })
+
+  it('goes back by a period from now', async () => {
+    const { asked } = await open('/runs?period=day')
+    const back = Date.now() - new Date(asked().get('from') ?? 0).getTime()
+    expect(Math.round(back / 3_600_000)).toBe(24)
+    expect(asked().get('to')).toBeNull()
+  })
+
+  it('leaves out what is no filter', async () => {
+    const { asked } = await open('/runs?state=sleeping&task=x&project=-1&from=yesterday&period=year')
+    expect(['state', 'task_id', 'project_id', 'from', 'to'].filter((name) => asked().has(name))).toEqual([])
+  })
+
+  it('shows everything again once its filters are cleared', async () => {
+    const { page, asked } = await open('/runs?state=failed&period=week&project=2')
+    await page.findAll('button').find((button) => button.text() === 'Clear the filters')?.trigger('click')
+    await flushPromises()
+    expect(['state', 'project_id', 'from'].filter((name) => asked().has(name))).toEqual([])
+  })
+
+  it('takes a begin and an end', async () => {
+    const { page, asked } = await open('/runs?from=2026-01-05T12:00:00Z')
+    await page.get('[data-testid="runs-to"]').setValue('2026-01-06T00:00:00')
+    await flushPromises()
+    expect(asked().get('to')).toBe(new Date('2026-01-06T00:00:00').toISOString())
+    expect(asked().get('from')).toBe('2026-01-05T12:00:00.000Z')
   })
 
   it('tells an empty list from one that is filtered to nothing', async () => {
-    fakeServer({ 'GET /runs': { body: makeList() }, 'GET /tasks': { body: makeList() } })
+    fakeServer({ ...answers, 'GET /runs': { body: makeList() } })
     expect((await mountPage(RunListPage, { path: '/runs' })).text()).toContain('No runs yet')
     expect((await mountPage(RunListPage, { path: '/runs?state=failed' })).text()).toContain('No run fits the filters')
   })

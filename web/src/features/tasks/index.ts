@@ -1,4 +1,8 @@
 // What other features may use of tasks; everything else in this folder is its own.
+export { momentDraftOf, toMoment } from './moment'
+export { default as MomentInput } from './MomentInput.vue'
 export { usePolicyWords } from './policyWords'
 export { default as RunWithDialog } from './RunWithDialog.vue'
-export { runTask, type Limits, type Task } from './taskApi'
+export { loadTask, runTask, type Limits, type Task } from './taskApi'
+export { default as TaskSelect } from './TaskSelect.vue'
+export { default as TriggerWords } from './TriggerWords.vue'
