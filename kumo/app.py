@@ -27,6 +27,7 @@ from kumo.clock import utc_now
 from kumo.db.migrate import upgrade
 from kumo.db.session import Database, open_database
 from kumo.environments import api as environments_api
+from kumo.environments import builds_api
 from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.interpreters import Interpreters
@@ -72,6 +73,7 @@ ROUTERS = (
     access_api.router,
     projects_api.router,
     environments_api.router,
+    builds_api.router,
     build_log_api.router,
     tasks_api.router,
     tasks_api.deletion_router,

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     file_max_bytes: Bytes = Field(
         default=16 * MIB, description="The largest single file that may be saved through the editor."
     )
+    max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="How many environments are built at once; further builds wait in the queue."
+    )
     build_timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
         default=1800, description="How long the build of an environment may take."
     )

@@ -8,6 +8,7 @@ Whatever moment the power or the process goes, a directory with a lock's name is
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -47,7 +48,7 @@ def lock_hash_of(lock: str, *, python_version: str, implementation: str, platfor
 
 
 class BuildStore:
-    """The builds of this machine. All methods block."""
+    """The builds of this machine. All methods but `has` block."""
 
     def __init__(self, home: Path) -> None:
         self._root = home / "builds"
@@ -68,6 +69,10 @@ class BuildStore:
             return None
         packages = tuple(Package(**package) for package in stored["packages"])
         return ReadyBuild(**(stored | {"packages": packages}))
+
+    async def has(self, lock_hash: str) -> bool:
+        """Whether the complete build of a lock is there."""
+        return await asyncio.to_thread(self.find, lock_hash) is not None
 
     def begin(self) -> Path:
         """A directory to make a build in; the environment itself goes into its `venv`."""

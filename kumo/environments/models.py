@@ -31,9 +31,13 @@ class Environment(Base):
     index_url: Mapped[str | None] = mapped_column(Text)
     # No foreign keys: builds point here, and a circle could not be created or dropped table by table.
     active_build_id: Mapped[int | None] = mapped_column(BigInteger)  # what runs use
-    latest_build_id: Mapped[int | None] = mapped_column(BigInteger)
-    # The project's state that the latest build was asked for; when the project has another, a build is due.
+    latest_build_id: Mapped[int | None] = mapped_column(BigInteger)  # the one with the highest generation
+    # What becomes active once it is ready: the build that was asked for last, unless another was activated since.
+    wanted_build_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_generation: Mapped[int] = mapped_column(default=0)
+    # The project's state that was looked at last; when the project has another, a build may be due.
     snapshot_id: Mapped[int | None] = mapped_column(BigInteger)
+    spec_hash: Mapped[str | None] = mapped_column(String(64))  # of what was asked for last
     task_count: Mapped[int] = mapped_column(default=0)  # kept by the tasks
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -54,6 +58,7 @@ class Build(Base):
     id: Mapped[int] = id_column()
     environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))  # of a project's own declaration
+    generation: Mapped[int | None]  # counts the builds of an environment from 1; None in a project's own
     state: Mapped[str] = mapped_column(String(20))
     spec_hash: Mapped[str] = mapped_column(String(64))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -63,6 +68,7 @@ class Build(Base):
     packages: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    cancel_requested_by: Mapped[str | None] = mapped_column(String(200))  # the builder ends it and stores the end
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -71,6 +77,7 @@ class Build(Base):
         # The builder's question, every two seconds: what is not done? It stays small whatever the history.
         Index("ix_builds_unfinished", "state", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
         Index("ix_builds_environment_id", "environment_id", "id"),  # the builds of an environment, newest first
+        Index("uq_builds_generation", "environment_id", "generation", unique=True),
         Index("ix_builds_project_id", "project_id", "spec_hash", "id"),  # the run path: is there one already?
         {"sqlite_autoincrement": True},
     )

@@ -13,7 +13,10 @@ _BUILD_EXAMPLE: JsonDict = {
     "id": 17,
     "environment_id": 4,
     "project_id": None,
+    "generation": 3,
     "state": "ready",
+    "queue_position": None,
+    "is_being_cancelled": False,
     "python_version": "3.12.1",
     "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
     "error": None,
@@ -68,7 +71,12 @@ class BuildOut(BaseModel):
     id: int
     environment_id: int | None
     project_id: int | None
-    state: Literal["queued", "building", "ready", "failed"]
+    generation: Annotated[
+        int | None, Field(description="Counts the builds of an environment from 1; null in a project's own.")
+    ]
+    state: Literal["queued", "building", "ready", "failed", "cancelled", "collected"]
+    queue_position: Annotated[int | None, Field(description="1 is built next; null when it does not wait.")]
+    is_being_cancelled: Annotated[bool, Field(description="Its end was asked for and has not come yet.")]
     python_version: str | None
     lock_hash: str | None
     error: str | None
@@ -84,6 +92,53 @@ class BuildList(BaseModel):
 
     items: list[BuildOut]
     next_cursor: str | None
+
+
+class PackageVersion(BaseModel):
+    """One package at its version."""
+
+    name: str
+    version: str
+
+
+class PythonChange(BaseModel):
+    """The Python of two builds."""
+
+    before: str | None
+    after: str | None
+
+
+class PackageChange(BaseModel):
+    """One package that both builds hold, in two versions."""
+
+    name: str
+    before: str
+    after: str
+    is_upgrade: Annotated[bool | None, Field(description="Whether `after` is newer; null when that cannot be said.")]
+
+
+class BuildChanges(BaseModel):
+    """What changes from the build `against` to this one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "build_id": 18,
+                "against": 17,
+                "python": {"before": "3.12.1", "after": "3.13.0"},
+                "added": [{"name": "idna", "version": "3.11"}],
+                "removed": [],
+                "changed": [{"name": "rich", "before": "14.0.0", "after": "14.1.0", "is_upgrade": True}],
+            }
+        }
+    )
+
+    build_id: int
+    against: Annotated[int | None, Field(description="Null for the first build, which adds everything.")]
+    python: Annotated[PythonChange | None, Field(description="Null when both use the same version.")]
+    added: list[PackageVersion]
+    removed: list[PackageVersion]
+    changed: list[PackageChange]
 
 
 class PackageOut(BaseModel):
@@ -136,7 +191,7 @@ class EnvironmentChange(EnvironmentFields):
 
 
 class EnvironmentOut(BaseModel):
-    """An environment, with the build that runs use and the latest one."""
+    """An environment, with the build that runs use, the latest one, and the one that runs will use."""
 
     id: int
     version: int
@@ -151,6 +206,7 @@ class EnvironmentOut(BaseModel):
     task_count: int
     active_build: BuildOut | None
     latest_build: BuildOut | None
+    wanted_build: Annotated[BuildOut | None, Field(description="Becomes the active one as soon as it is ready.")]
     created_at: UtcMoment
     updated_at: UtcMoment
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from kumo.db.changes import announce
 from kumo.db.session import Database
+from kumo.environments import api, builds_api, log_api
 from kumo.environments.assembly import Assembled, Assembler
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
@@ -20,9 +23,12 @@ from kumo.environments.builder import BuilderLoop
 from kumo.environments.interpreters import Interpreters, describe
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
+from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
 from kumo.settings import Settings
+from kumo.tasks.api import deletion_router
+from tests.environments.asking import SignedIn
 from tests.environments.package_index import PackageIndex, serve_packages
 from tests.fakes import ManualClock
 
@@ -51,6 +57,21 @@ def package_index() -> Iterator[PackageIndex]:
 def index_settings(settings: Settings, package_index: PackageIndex) -> Settings:
     """Settings that name the test's index."""
     return settings.model_copy(update={"package_index_url": package_index.url})
+
+
+@pytest.fixture
+async def http(
+    database: Database, build_settings: Settings, interpreters: Interpreters
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of these routes alone."""
+    app = FastAPI()
+    add_error_handlers(app)
+    app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
+    for router in (api.router, builds_api.router, log_api.router, deletion_router):
+        app.include_router(router, prefix="/api/v1")
+    transport = httpx.ASGITransport(SignedIn(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://kumo/api/v1") as client:
+        yield client
 
 
 class Workbench:

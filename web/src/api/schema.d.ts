@@ -144,6 +144,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/builds/{build_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build
+         * @description End a build: at once while it waits, within moments while it is being made. Runs go on with the one before.
+         */
+        post: operations["cancel_build_api_v1_builds__build_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a build with another
+         * @description Which packages were added, removed or changed, from the build `against` to this one.
+         */
+        get: operations["read_changes_api_v1_builds__build_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a build's lock
+         * @description The exact versions and hashes that the build consists of.
+         */
+        get: operations["read_lock_api_v1_builds__build_id__lock_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/builds/{build_id}/log": {
         parameters: {
             query?: never;
@@ -288,6 +348,108 @@ export interface paths {
          * @description Builds, newest first.
          */
         get: operations["list_builds_api_v1_environments__environment_id__builds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a build
+         * @description One build of an environment.
+         */
+        get: operations["get_environment_build_api_v1_environments__environment_id__builds__build_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let runs use a certain build
+         * @description Let new runs use this build, until another one is activated or a later one is ready.
+         *
+         *     One that was collected is made again from its lock first: it is the `wanted_build` until then.
+         */
+        post: operations["activate_build_api_v1_environments__environment_id__builds__build_id__activate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build of an environment
+         * @description End a build: at once while it waits, within moments while it is being made. Runs go on with the one before.
+         */
+        post: operations["cancel_environment_build_api_v1_environments__environment_id__builds__build_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a build of an environment with another
+         * @description Which packages were added, removed or changed, from the build `against` to this one.
+         */
+        get: operations["read_environment_changes_api_v1_environments__environment_id__builds__build_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the lock of an environment's build
+         * @description The exact versions and hashes that the build consists of.
+         */
+        get: operations["read_environment_lock_api_v1_environments__environment_id__builds__build_id__lock_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1469,6 +1631,50 @@ export interface components {
             tasks: components["schemas"]["TaskReportOut"][];
         };
         /**
+         * BuildChanges
+         * @description What changes from the build `against` to this one.
+         * @example {
+         *       "added": [
+         *         {
+         *           "name": "idna",
+         *           "version": "3.11"
+         *         }
+         *       ],
+         *       "against": 17,
+         *       "build_id": 18,
+         *       "changed": [
+         *         {
+         *           "after": "14.1.0",
+         *           "before": "14.0.0",
+         *           "is_upgrade": true,
+         *           "name": "rich"
+         *         }
+         *       ],
+         *       "python": {
+         *         "after": "3.13.0",
+         *         "before": "3.12.1"
+         *       },
+         *       "removed": []
+         *     }
+         */
+        BuildChanges: {
+            /** Added */
+            added: components["schemas"]["PackageVersion"][];
+            /**
+             * Against
+             * @description Null for the first build, which adds everything.
+             */
+            against: number | null;
+            /** Build Id */
+            build_id: number;
+            /** Changed */
+            changed: components["schemas"]["PackageChange"][];
+            /** @description Null when both use the same version. */
+            python: components["schemas"]["PythonChange"] | null;
+            /** Removed */
+            removed: components["schemas"]["PackageVersion"][];
+        };
+        /**
          * BuildList
          * @description Builds, newest first.
          */
@@ -1486,7 +1692,9 @@ export interface components {
          *       "duration_seconds": 0.6,
          *       "ended_at": "2026-01-05T12:00:01Z",
          *       "environment_id": 4,
+         *       "generation": 3,
          *       "id": 17,
+         *       "is_being_cancelled": false,
          *       "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
          *       "log_bytes": 1342,
          *       "python_version": "3.12.1",
@@ -1505,8 +1713,18 @@ export interface components {
             environment_id: number | null;
             /** Error */
             error: string | null;
+            /**
+             * Generation
+             * @description Counts the builds of an environment from 1; null in a project's own.
+             */
+            generation: number | null;
             /** Id */
             id: number;
+            /**
+             * Is Being Cancelled
+             * @description Its end was asked for and has not come yet.
+             */
+            is_being_cancelled: boolean;
             /** Lock Hash */
             lock_hash: string | null;
             /** Log Bytes */
@@ -1515,13 +1733,18 @@ export interface components {
             project_id: number | null;
             /** Python Version */
             python_version: string | null;
+            /**
+             * Queue Position
+             * @description 1 is built next; null when it does not wait.
+             */
+            queue_position: number | null;
             /** Started At */
             started_at: string | null;
             /**
              * State
              * @enum {string}
              */
-            state: "queued" | "building" | "ready" | "failed";
+            state: "queued" | "building" | "ready" | "failed" | "cancelled" | "collected";
         };
         /**
          * CadenceOut
@@ -1909,7 +2132,7 @@ export interface components {
         };
         /**
          * EnvironmentOut
-         * @description An environment, with the build that runs use and the latest one.
+         * @description An environment, with the build that runs use, the latest one, and the one that runs will use.
          */
         EnvironmentOut: {
             active_build: components["schemas"]["BuildOut"] | null;
@@ -1943,6 +2166,8 @@ export interface components {
             updated_at: string;
             /** Version */
             version: number;
+            /** @description Becomes the active one as soon as it is ready. */
+            wanted_build: components["schemas"]["BuildOut"] | null;
         };
         /**
          * ErrorBody
@@ -2372,6 +2597,23 @@ export interface components {
             type: "file" | "directory" | "link" | "other";
         };
         /**
+         * PackageChange
+         * @description One package that both builds hold, in two versions.
+         */
+        PackageChange: {
+            /** After */
+            after: string;
+            /** Before */
+            before: string;
+            /**
+             * Is Upgrade
+             * @description Whether `after` is newer; null when that cannot be said.
+             */
+            is_upgrade: boolean | null;
+            /** Name */
+            name: string;
+        };
+        /**
          * PackageList
          * @description What the active build holds; nothing before there is one.
          */
@@ -2386,6 +2628,16 @@ export interface components {
          * @description One installed package.
          */
         PackageOut: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * PackageVersion
+         * @description One package at its version.
+         */
+        PackageVersion: {
             /** Name */
             name: string;
             /** Version */
@@ -2583,6 +2835,16 @@ export interface components {
         Purged: {
             /** Stopped Run Ids */
             stopped_run_ids: number[];
+        };
+        /**
+         * PythonChange
+         * @description The Python of two builds.
+         */
+        PythonChange: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
         };
         /**
          * RateLimitFields
@@ -4056,6 +4318,174 @@ export interface operations {
             };
         };
     };
+    cancel_build_api_v1_builds__build_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_changes_api_v1_builds__build_id__changes_get: {
+        parameters: {
+            query?: {
+                /** @description A build; the one before without. */
+                against?: number | null;
+            };
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildChanges"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_lock_api_v1_builds__build_id__lock_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the form of a requirements file, with hashes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_build_log_api_v1_builds__build_id__log_get: {
         parameters: {
             query?: {
@@ -4545,6 +4975,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description validation_error */
             422: {
                 headers: {
@@ -4579,6 +5018,295 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BuildList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_environment_build_api_v1_environments__environment_id__builds__build_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    activate_build_api_v1_environments__environment_id__builds__build_id__activate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    cancel_environment_build_api_v1_environments__environment_id__builds__build_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_environment_changes_api_v1_environments__environment_id__builds__build_id__changes_get: {
+        parameters: {
+            query?: {
+                /** @description A build; the one before without. */
+                against?: number | null;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildChanges"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_environment_lock_api_v1_environments__environment_id__builds__build_id__lock_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the form of a requirements file, with hashes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
                 };
             };
             /** @description unauthenticated */

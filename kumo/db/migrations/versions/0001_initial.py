@@ -92,7 +92,10 @@ def upgrade() -> None:
         sa.Column("index_url", sa.Text(), nullable=True),
         sa.Column("active_build_id", sa.BigInteger(), nullable=True),
         sa.Column("latest_build_id", sa.BigInteger(), nullable=True),
+        sa.Column("wanted_build_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("snapshot_id", sa.BigInteger(), nullable=True),
+        sa.Column("spec_hash", sa.String(length=64), nullable=True),
         sa.Column("task_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -157,6 +160,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("spec_hash", sa.String(length=64), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
@@ -166,6 +170,7 @@ def upgrade() -> None:
         sa.Column("packages", sa.JSON(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("log_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("cancel_requested_by", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -179,6 +184,7 @@ def upgrade() -> None:
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("ix_builds_environment_id", ["environment_id", "id"], unique=False)
         batch_op.create_index("ix_builds_project_id", ["project_id", "spec_hash", "id"], unique=False)
+        batch_op.create_index("uq_builds_generation", ["environment_id", "generation"], unique=True)
         batch_op.create_index(
             "ix_builds_unfinished",
             ["state", "id"],
