@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -100,13 +101,47 @@ class BuildStore:
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> int:
-        """Remove what a killed server left unfinished, and say how many directories that were."""
+        """Remove what a killed server left unfinished, and say how many directories that were.
+
+        Tools that it had started may still be at work there; they are ended first, or they would write into what is
+        being removed, and take the time of the next build.
+        """
+        end_processes_below(self._root / _UNFINISHED)
         with suppress(FileNotFoundError):
             left = [entry for entry in self._root.iterdir() if entry.name.startswith((_UNFINISHED, _UNWANTED))]
             for entry in left:
                 shutil.rmtree(entry, ignore_errors=True)
             return len(left)
         return 0
+
+
+def end_processes_below(prefix: Path) -> None:
+    """Kill the processes that work in a directory whose path begins so, with all that is in their sessions."""
+    own = os.getsid(0)
+    while sessions := {_session(pid) for pid in _processes() if _works_below(pid, prefix)} - {None, own}:
+        for pid in _processes():
+            if _session(pid) in sessions:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _works_below(pid: int, prefix: Path) -> bool:
+    # A process that has ended, or is another account's, has no such link to read.
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink()).startswith(str(prefix))
+    except OSError:
+        return False
 
 
 def _write_durably(path: Path, content: bytes) -> None:
