@@ -180,7 +180,11 @@ async def list_packages(
     environment = await service.get(session, environment_id)
     build = await builds.build_or_none(session, environment.active_build_id)
     packages = (build.packages if build else None) or []
-    return PackageList(items=[PackageOut(**package) for package in packages])
+    needing: dict[str, list[str]] = {package["name"]: [] for package in packages}
+    for package in packages:
+        for name in package["requires"]:
+            needing[name].append(package["name"])
+    return PackageList(items=[PackageOut(**package, required_by=needing[package["name"]]) for package in packages])
 
 
 def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> EnvironmentDefinition:

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from packaging.utils import canonicalize_name
 
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore, Package, ReadyBuild, lock_hash_of
+from kumo.environments.declarations import direct_requirements
+from kumo.environments.imports import Imports
+from kumo.environments.installed import Installed, InstalledPackage, read_installed
 from kumo.environments.interpreters import Interpreter, Interpreters
 from kumo.environments.requirements import has_hashes
 from kumo.environments.spec import EnvironmentSpec
@@ -28,13 +31,18 @@ from kumo.errors import InvalidInput, KumoError, Unavailable
 from kumo.settings import Settings
 
 _LOCAL = re.compile(r"(?m)^(?:-e\s+|\S+ @ )?(?P<path>(?:\.{0,2}/|\.$|file:)\S*)")
+_SHOWN_LINES, _SHOWN_LETTERS = 60, 8_000
 _LOCKED_NAME = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 class BuildFailed(KumoError):
-    """The build cannot be made; the message is the one line that says why."""
+    """The build cannot be made; the message is one line that says why, `output` the end of what the tool printed."""
 
     code = "conflict"
+
+    def __init__(self, message: str, *, output: str | None = None) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +80,7 @@ class Assembler:
     uv: Uv
     interpreters: Interpreters
     store: BuildStore
+    imports: Imports
     _equal_builds: _NamedLocks = field(default_factory=_NamedLocks)
 
     async def assemble(self, spec: EnvironmentSpec, *, lock: str | None, now: datetime, log: BuildLog) -> Assembled:
@@ -90,7 +99,7 @@ class Assembler:
         except TimeoutError:
             raise BuildFailed(f"The build took longer than the {limit} seconds that the settings allow.") from None
         except UvFailed as error:
-            raise BuildFailed(str(error)) from None
+            raise BuildFailed(str(error), output=_end_of(error.output)) from None
         except OSError as error:
             raise BuildFailed(_sentence_of(error)) from error
         finally:
@@ -135,12 +144,14 @@ class Assembler:
         async with self._equal_builds.holding(lock_hash):
             if (ready := await asyncio.to_thread(self.store.find, lock_hash)) is not None:
                 log.line("An equal build is there already; it is used.")
-                return ready
+                return _with_own_direct(ready, spec)
             await self._fill(spec, lock, interpreter, folder, log)
+            installed = await asyncio.to_thread(_read_installed, folder / "venv", spec, interpreter)
+            await self._check_imports(folder / "venv", installed, interpreter, log)
             ready = ReadyBuild(
                 lock_hash=lock_hash,
                 python_version=interpreter.version,
-                packages=await asyncio.to_thread(_installed, folder / "venv"),
+                packages=tuple(_package(one) for one in installed.packages.values()),
                 created=now.isoformat(),
             )
             await asyncio.to_thread(self.store.publish, folder, ready)
@@ -162,6 +173,13 @@ class Assembler:
         await self.uv.install(
             target, lock_file, index_url=spec.index_url, require_hashes=hashed, offline=False, on_output=log.raw
         )
+
+    async def _check_imports(
+        self, environment: Path, installed: Installed, interpreter: Interpreter, log: BuildLog
+    ) -> None:
+        wrong = await self.imports.check(environment, installed, interpreter, log)
+        if wrong is not None:
+            raise BuildFailed(wrong.sentence, output=_end_of(wrong.output))
 
     async def _install_from_cache(
         self, spec: EnvironmentSpec, target: Path, lock: Path, *, require_hashes: bool, log: BuildLog
@@ -208,13 +226,30 @@ def _with_own_hashes(spec: EnvironmentSpec, resolved: str) -> str:
     return "\n".join(sorted(spec.requirements)) + "\n"
 
 
-def _installed(environment: Path) -> tuple[Package, ...]:
-    """What is installed, from the names of the metadata directories that the installer writes."""
-    found = {}
-    for metadata in environment.glob("lib/python*/site-packages/*.dist-info"):
-        name, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
-        found[canonicalize_name(name)] = version
-    return tuple(Package(name=name, version=version) for name, version in sorted(found.items()))
+def _read_installed(environment: Path, spec: EnvironmentSpec, interpreter: Interpreter) -> Installed:
+    return read_installed(
+        environment,
+        direct=direct_requirements(spec),
+        python_version=interpreter.version,
+        implementation=interpreter.implementation,
+    )
+
+
+def _with_own_direct(ready: ReadyBuild, spec: EnvironmentSpec) -> ReadyBuild:
+    """Equal locks can come from different wishes: what one asks for by name, the other needs only in passing."""
+    direct = {canonicalize_name(one.name) for one in direct_requirements(spec)}
+    return replace(ready, packages=tuple(replace(one, is_direct=one.name in direct) for one in ready.packages))
+
+
+def _package(one: InstalledPackage) -> Package:
+    return Package(
+        name=one.name, version=one.version, size_bytes=one.size_bytes, requires=one.requires, is_direct=one.is_direct
+    )
+
+
+def _end_of(output: str) -> str:
+    """The last lines of what a tool printed; a reader finds the rest in the log."""
+    return "\n".join(output.strip("\n").splitlines()[-_SHOWN_LINES:])[-_SHOWN_LETTERS:]
 
 
 def _sentence_of(error: OSError) -> str:

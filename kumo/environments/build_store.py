@@ -30,6 +30,9 @@ class Package:
 
     name: str
     version: str
+    size_bytes: int = 0
+    requires: tuple[str, ...] = ()  # names of others in the build that it needs
+    is_direct: bool = False  # asked for by name, not only needed by others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ class BuildStore:
         # `exists` follows the link: an interpreter that was removed leaves a link to nothing.
         if not (folder / "bin" / "python").exists():
             return None
-        packages = tuple(Package(**package) for package in stored["packages"])
+        packages = tuple(Package(**(one | {"requires": tuple(one.get("requires", ()))})) for one in stored["packages"])
         return ReadyBuild(**(stored | {"packages": packages}))
 
     async def has(self, lock_hash: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from kumo.environments.build_log import BuildLog, build_log_path
 from kumo.environments.build_store import BuildStore
 from kumo.environments.declared import read_declared
 from kumo.environments.definition import spec_of
+from kumo.environments.imports import Imports
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Build, Environment
 from kumo.environments.spec import EnvironmentSpec
@@ -56,7 +58,11 @@ class BuilderLoop:
         self._clock = clock
         self._store = BuildStore(settings.home)
         self._assembler = Assembler(
-            settings=settings, uv=uv, interpreters=interpreters or Interpreters(uv), store=self._store
+            settings=settings,
+            uv=uv,
+            interpreters=interpreters or Interpreters(uv),
+            store=self._store,
+            imports=Imports(settings.home),
         )
         self._stranded: dict[int, int] = {}  # how often a build's outcome could not be stored, or it hit a defect
 
@@ -176,7 +182,8 @@ class BuilderLoop:
             try:
                 assembled = await self._made(build, build_log)
             except BuildFailed as error:
-                await self._store_failure(build, error.message, log_bytes=_concluded(build_log, error.message))
+                size = _concluded(build_log, error.message)
+                await self._store_failure(build, error.message, log_bytes=size, output=error.output)
                 return
             except BuildCancelled as error:
                 size = _concluded(build_log, str(error))
@@ -218,10 +225,17 @@ class BuilderLoop:
                 await subscription.wait(_ROUND_SECONDS)
 
     async def _store_failure(
-        self, build: Build, why: str, *, log_bytes: int, state: BuildState = BuildState.FAILED
+        self,
+        build: Build,
+        why: str,
+        *,
+        log_bytes: int,
+        output: str | None = None,
+        state: BuildState = BuildState.FAILED,
     ) -> None:
+        end = {"error": why, "error_output": output, "ended_at": self._clock(), "log_bytes": log_bytes}
         async with self._database.write() as session:
-            await _end(session, build, state, error=why, ended_at=self._clock(), log_bytes=log_bytes)
+            await _end(session, build, state, **end)
         log.info("build failed" if state is BuildState.FAILED else "build was cancelled", build_id=build.id, why=why)
 
     async def _store_success(self, build: Build, assembled: Assembled, *, log_bytes: int) -> None:
@@ -234,7 +248,8 @@ class BuilderLoop:
                 lock=assembled.lock,
                 lock_hash=ready.lock_hash,
                 python_version=ready.python_version,
-                packages=[{"name": package.name, "version": package.version} for package in ready.packages],
+                packages=[asdict(package) for package in ready.packages],
+                size_bytes=sum(package.size_bytes for package in ready.packages),
                 ended_at=self._clock(),
                 log_bytes=log_bytes,
             )

@@ -67,7 +67,7 @@ async def move_build(
 
 async def queue_again(session: AsyncSession, build_id: int, source: BuildState) -> bool:
     """Let a build be made once more: from its lock, where it has one already."""
-    fresh = dict.fromkeys(("started_at", "ended_at", "error", "cancel_requested_by"))
+    fresh = dict.fromkeys(("started_at", "ended_at", "error", "error_output", "cancel_requested_by"))
     return await move_build(session, build_id, source=source, target=BuildState.QUEUED, **fresh)
 
 

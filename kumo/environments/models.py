@@ -65,8 +65,10 @@ class Build(Base):
     python_version: Mapped[str | None] = mapped_column(String(40))
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
-    packages: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
+    packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of all packages, whether or not others share them
     error: Mapped[str | None] = mapped_column(Text)
+    error_output: Mapped[str | None] = mapped_column(Text)  # the end of what the tool that failed printed, as it is
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     cancel_requested_by: Mapped[str | None] = mapped_column(String(200))  # the builder ends it and stores the end
     created_at: Mapped[datetime]

@@ -19,7 +19,9 @@ _BUILD_EXAMPLE: JsonDict = {
     "is_being_cancelled": False,
     "python_version": "3.12.1",
     "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
+    "size_bytes": 5767168,
     "error": None,
+    "error_output": None,
     "log_bytes": 1342,
     "created_at": "2026-01-05T12:00:00Z",
     "started_at": "2026-01-05T12:00:00Z",
@@ -79,7 +81,13 @@ class BuildOut(BaseModel):
     is_being_cancelled: Annotated[bool, Field(description="Its end was asked for and has not come yet.")]
     python_version: str | None
     lock_hash: str | None
+    size_bytes: Annotated[
+        int | None, Field(description="Of all its packages; on the disk they are shared with other builds.")
+    ]
     error: str | None
+    error_output: Annotated[
+        str | None, Field(description="The end of what the tool that failed printed, as it is: uv's own explanation.")
+    ]
     log_bytes: int
     created_at: UtcMoment
     started_at: UtcMoment | None
@@ -146,6 +154,10 @@ class PackageOut(BaseModel):
 
     name: str
     version: str
+    size_bytes: int
+    is_direct: Annotated[bool, Field(description="Asked for by name, not only needed by others.")]
+    requires: Annotated[list[str], Field(description="Names of the packages here that it needs.")]
+    required_by: Annotated[list[str], Field(description="Names of the packages here that need it.")]
 
 
 class PackageList(BaseModel):

@@ -20,6 +20,7 @@ from kumo.environments.assembly import Assembled, Assembler
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.imports import Imports
 from kumo.environments.interpreters import Interpreters, describe
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
@@ -80,7 +81,13 @@ class Workbench:
     def __init__(self, settings: Settings, interpreters: Interpreters) -> None:
         self.home = settings.home
         self.store = BuildStore(settings.home)
-        self.assembler = Assembler(settings=settings, uv=Uv(settings), interpreters=interpreters, store=self.store)
+        self.assembler = Assembler(
+            settings=settings,
+            uv=Uv(settings),
+            interpreters=interpreters,
+            store=self.store,
+            imports=Imports(settings.home),
+        )
         self.log_path = settings.home / "build-logs" / "1.log"
 
     async def build(self, *requirements: str, lock: str | None = None, **fields: str) -> Assembled:

@@ -33,11 +33,17 @@ class PackageIndex:
         return f"http://127.0.0.1:{self._server.server_port}/simple"
 
     def add_wheel(
-        self, name: str, version: str, *, requires: Sequence[str] = (), requires_python: str | None = None
+        self,
+        name: str,
+        version: str,
+        *,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+        code: str = "",
     ) -> None:
-        """Offer one version of a package: a module of that name with `VERSION` and a console script."""
+        """Offer one version of a package: a module of that name with `VERSION`, `code`, and a console script."""
         file_name = f"{name}-{version}-py3-none-any.whl"
-        self.files.setdefault(name, {})[file_name] = wheel(name, version, requires, requires_python)
+        self.files.setdefault(name, {})[file_name] = wheel(name, version, requires, requires_python, code)
         if requires_python:
             self.requires_python[file_name] = requires_python
 
@@ -50,13 +56,15 @@ class PackageIndex:
         return hashlib.sha256(self.files[name][f"{name}-{version}-py3-none-any.whl"]).hexdigest()
 
 
-def wheel(name: str, version: str, requires: Sequence[str] = (), requires_python: str | None = None) -> bytes:
+def wheel(
+    name: str, version: str, requires: Sequence[str] = (), requires_python: str | None = None, code: str = ""
+) -> bytes:
     """A small wheel."""
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
     metadata += [f"Requires-Python: {requires_python}"] if requires_python else []
     info = f"{name}-{version}.dist-info"
-    script = f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n"
+    script = f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n{code}"
     files = {
         f"{name}/__init__.py": script,
         f"{info}/METADATA": "\n".join(metadata) + "\n",

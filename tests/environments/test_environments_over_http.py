@@ -41,7 +41,13 @@ async def test_an_environment_from_its_creation_to_its_end(
     assert shown["active_build"]["state"] == "ready"
     assert shown["active_build"]["duration_seconds"] >= 0
     packages = (await http.get(f"/environments/{created['id']}/packages")).json()
-    assert packages["items"] == [{"name": "snow", "version": "1.0"}, {"name": "water", "version": "1.0"}]
+    for package in packages["items"]:
+        assert package.pop("size_bytes") > 100
+    assert packages["items"] == [
+        {"name": "snow", "version": "1.0", "is_direct": True, "requires": ["water"], "required_by": []},
+        {"name": "water", "version": "1.0", "is_direct": False, "requires": [], "required_by": ["snow"]},
+    ]
+    assert shown["active_build"]["size_bytes"] > 200
 
     queued = await http.post(f"/environments/{created['id']}/build")
     assert queued.status_code == 202

@@ -1698,6 +1698,7 @@ export interface components {
          *       "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
          *       "log_bytes": 1342,
          *       "python_version": "3.12.1",
+         *       "size_bytes": 5767168,
          *       "started_at": "2026-01-05T12:00:00Z",
          *       "state": "ready"
          *     }
@@ -1713,6 +1714,11 @@ export interface components {
             environment_id: number | null;
             /** Error */
             error: string | null;
+            /**
+             * Error Output
+             * @description The end of what the tool that failed printed, as it is: uv's own explanation.
+             */
+            error_output: string | null;
             /**
              * Generation
              * @description Counts the builds of an environment from 1; null in a project's own.
@@ -1738,6 +1744,11 @@ export interface components {
              * @description 1 is built next; null when it does not wait.
              */
             queue_position: number | null;
+            /**
+             * Size Bytes
+             * @description Of all its packages; on the disk they are shared with other builds.
+             */
+            size_bytes: number | null;
             /** Started At */
             started_at: string | null;
             /**
@@ -2628,8 +2639,25 @@ export interface components {
          * @description One installed package.
          */
         PackageOut: {
+            /**
+             * Is Direct
+             * @description Asked for by name, not only needed by others.
+             */
+            is_direct: boolean;
             /** Name */
             name: string;
+            /**
+             * Required By
+             * @description Names of the packages here that need it.
+             */
+            required_by: string[];
+            /**
+             * Requires
+             * @description Names of the packages here that it needs.
+             */
+            requires: string[];
+            /** Size Bytes */
+            size_bytes: number;
             /** Version */
             version: string;
         };
