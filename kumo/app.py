@@ -43,6 +43,7 @@ from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
 from kumo.runs import removal_api, samples_api, search_api
+from kumo.runs.collector import Collector
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
@@ -169,7 +170,9 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now).forever)
-    loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)
+    builder = BuilderLoop(database, settings, utc_now, app.state.interpreters)
+    loops.start("builder", builder.forever)
+    loops.start("collector", Collector(database, settings, builder, utc_now).forever)
     loops.start("access", app.state.authenticator.forever)
     loops.start("variables", lambda: orphans.forever(database))
 

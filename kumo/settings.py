@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     build_timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
         default=1800, description="How long the build of an environment may take."
     )
+    unused_build_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=14, description="How many days the directory of a build is kept that nothing uses any more."
+    )
     package_index_url: str | None = Field(
         default=None,
         description="The package index (mirror) that environments are built from; uv's own default without.",

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -82,6 +83,8 @@ class Assembler:
     store: BuildStore
     imports: Imports
     _equal_builds: _NamedLocks = field(default_factory=_NamedLocks)
+    # Directories that were made or found, but are in no row yet: nobody may remove them.
+    _unsettled: Counter[str] = field(default_factory=Counter)
 
     async def assemble(self, spec: EnvironmentSpec, *, lock: str | None, now: datetime, log: BuildLog) -> Assembled:
         """Make the build of a spec, from its `lock` where one is known already.
@@ -105,6 +108,25 @@ class Assembler:
         finally:
             if folder is not None:
                 await asyncio.shield(asyncio.to_thread(self.store.abandon, folder))
+
+    def settle(self, assembled: Assembled) -> None:
+        """Say that the outcome is stored, or not wanted any more; to be called once for each that `assemble` gave."""
+        lock_hash = assembled.ready.lock_hash
+        self._unsettled[lock_hash] -= 1
+        if not self._unsettled[lock_hash]:
+            del self._unsettled[lock_hash]
+
+    async def discard(self, lock_hash: str, is_needed: Callable[[str], Awaitable[bool]]) -> bool:
+        """Remove the directory of a lock, unless it is needed; asked when no build can begin to use it."""
+        async with self._equal_builds.holding(lock_hash):
+            if self._unsettled[lock_hash] or await is_needed(lock_hash):
+                return False
+            try:
+                aside = await asyncio.to_thread(self.store.put_aside, lock_hash)
+            except FileNotFoundError:  # somebody has removed it already
+                return False
+        await asyncio.to_thread(self.store.abandon, aside)
+        return True
 
     async def _interpreter(self, spec: EnvironmentSpec, log: BuildLog) -> Interpreter:
         try:
@@ -144,6 +166,7 @@ class Assembler:
         async with self._equal_builds.holding(lock_hash):
             if (ready := await asyncio.to_thread(self.store.find, lock_hash)) is not None:
                 log.line("An equal build is there already; it is used.")
+                self._unsettled[lock_hash] += 1
                 return _with_own_direct(ready, spec)
             await self._fill(spec, lock, interpreter, folder, log)
             installed = await asyncio.to_thread(_read_installed, folder / "venv", spec, interpreter)
@@ -155,6 +178,7 @@ class Assembler:
                 created=now.isoformat(),
             )
             await asyncio.to_thread(self.store.publish, folder, ready)
+            self._unsettled[lock_hash] += 1
         return ready
 
     async def _fill(

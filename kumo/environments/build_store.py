@@ -93,14 +93,29 @@ class BuildStore:
         if target.exists():
             if self.find(ready.lock_hash) is not None:
                 return
-            unwanted = Path(tempfile.mkdtemp(prefix=_UNWANTED, dir=self._root))
-            target.rename(unwanted / "venv")
-            shutil.rmtree(unwanted, ignore_errors=True)
+            self.abandon(self.put_aside(ready.lock_hash))
         (folder / "venv").rename(target)
         _sync_directory(self._root)
 
+    def put_aside(self, lock_hash: str) -> Path:
+        """Take its name from a build, all at once; what is answered is for `abandon`, or for the next start."""
+        unwanted = Path(tempfile.mkdtemp(prefix=_UNWANTED, dir=self._root))
+        try:
+            self.directory(lock_hash).rename(unwanted / "venv")
+        except FileNotFoundError:
+            self.abandon(unwanted)
+            raise
+        return unwanted
+
+    def made_before(self, moment: float) -> list[str]:
+        """The locks of all directories that were complete before a moment, or never became so."""
+        if not self._root.exists():
+            return []
+        complete = [entry for entry in self._root.iterdir() if not entry.name.startswith((_UNFINISHED, _UNWANTED))]
+        return [entry.name for entry in complete if _made_at(entry) < moment]
+
     def abandon(self, folder: Path) -> None:
-        """Remove a directory that `begin` gave, finished or not."""
+        """Remove a directory that `begin` or `put_aside` gave, finished or not."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> int:
@@ -116,6 +131,13 @@ class BuildStore:
                 shutil.rmtree(entry, ignore_errors=True)
             return len(left)
         return 0
+
+
+def _made_at(folder: Path) -> float:
+    for path in (folder / _MARKER, folder):
+        with suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return float("inf")  # gone meanwhile
 
 
 def end_processes_below(prefix: Path) -> None:

@@ -6,13 +6,14 @@ It also asks for builds itself where an environment takes its packages from a pr
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
@@ -78,8 +79,8 @@ class BuilderLoop:
         """Mend what an ended server has left, before the first step.
 
         1. Remove directories that were being made. 2. Queue again what was being built, unless somebody wanted its
-        end. 3. Queue again what is ready by the table but whose directory is gone; its lock is kept, so the same
-        comes out.
+        end. 3. Queue again what runs use by the table but whose directory is gone; its lock is kept, so the same comes
+        out. What else has no directory counts as collected, and is made again when something needs it.
         """
         await asyncio.to_thread(self._store.sweep)
         async with self._database.write() as session:
@@ -91,11 +92,18 @@ class BuilderLoop:
                     error, now = builds.cancelled_by(build.cancel_requested_by), self._clock()
                     await _end(session, build, BuildState.CANCELLED, error=error, ended_at=now)
         async with self._database.read() as session:
-            needed = (await session.execute(_ready_builds_in_use())).all()
-        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in needed])
+            ready = (
+                await session.execute(select(Build.id, Build.lock_hash).where(Build.state == BuildState.READY))
+            ).all()
+            active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
+            used = set((await session.scalars(active)).all())
+        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in ready])
         async with self._database.write() as session:
             for build_id in lost:
-                await builds.queue_again(session, build_id, BuildState.READY)
+                if build_id in used:
+                    await builds.queue_again(session, build_id, BuildState.READY)
+                else:
+                    await builds.move_build(session, build_id, source=BuildState.READY, target=BuildState.COLLECTED)
 
     async def step(self, now: datetime) -> int:
         """Carry out the oldest queued build; 0 when there is none.
@@ -192,7 +200,14 @@ class BuilderLoop:
             count = len(assembled.ready.packages)
             packages = "1 package" if count == 1 else f"{count} packages"
             size = _concluded(build_log, f"Ready: {packages} on Python {assembled.ready.python_version}.")
-        await self._store_success(build, assembled, log_bytes=size)
+        try:
+            await self._store_success(build, assembled, log_bytes=size)
+        finally:
+            self._assembler.settle(assembled)
+
+    async def discard(self, lock_hash: str, is_needed: Callable[[str], Awaitable[bool]]) -> bool:
+        """Remove the directory of a lock, unless it is needed, or a build that is under way has just come to it."""
+        return await self._assembler.discard(lock_hash, is_needed)
 
     async def _made(self, build: Build, build_log: BuildLog) -> Assembled:
         """Make a build; `BuildFailed` when it cannot be made, `BuildCancelled` when somebody wants its end."""
@@ -203,9 +218,11 @@ class BuilderLoop:
         watching = asyncio.create_task(self._cancellation_of(build.id), name=f"cancellation of build {build.id}")
         try:
             await asyncio.wait((making, watching), return_when=asyncio.FIRST_COMPLETED)
-            if watching.done():
-                raise BuildCancelled(builds.cancelled_by(watching.result()))
-            return making.result()
+            if not watching.done():
+                return making.result()
+            if making.done() and making.exception() is None:
+                self._assembler.settle(making.result())
+            raise BuildCancelled(builds.cancelled_by(watching.result()))
         finally:
             making.cancel()
             watching.cancel()
@@ -308,14 +325,6 @@ async def _activate(session: AsyncSession, environment_id: int, build_id: int) -
         update(Environment)
         .where(Environment.id == environment_id, Environment.wanted_build_id == build_id)
         .values(active_build_id=build_id, wanted_build_id=None)
-    )
-
-
-def _ready_builds_in_use() -> Select[int, str | None]:
-    """The builds that the next run may take: active in an environment, or of a project itself."""
-    active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
-    return select(Build.id, Build.lock_hash).where(
-        Build.state == BuildState.READY, or_(Build.environment_id.is_(None), Build.id.in_(active))
     )
 
 

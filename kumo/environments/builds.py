@@ -20,6 +20,7 @@ from kumo.settings import Settings
 
 # What a run needs and could not be built is tried again by the next run, but not by each of a burst of runs.
 _RETRY_AFTER = timedelta(seconds=60)
+_NOTED_EVERY = timedelta(hours=1)
 _LOCKED = "kumo.builds"
 
 
@@ -210,6 +211,12 @@ async def hold(session: AsyncSession, build_id: int) -> Build:
         raise BuildNotFound(build_id)
     locked.add(build_id)
     return build
+
+
+def note_use(build: Build, now: datetime) -> None:
+    """Remember that a run uses a build that is held, to the hour."""
+    if build.used_at is None or now - build.used_at >= _NOTED_EVERY:
+        build.used_at = now
 
 
 async def make_again(session: AsyncSession, build: Build) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kumo.db.base import Base, id_column
 
 _PRESENT = text("deleted_at IS NULL")
+_READY = text("state = 'ready'")
 _UNFINISHED = text("state IN ('queued', 'building')")
 
 
@@ -74,10 +75,14 @@ class Build(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]  # by a run, to the hour: a write for each run would cost more than it says
 
     __table_args__ = (
         # The builder's question, every two seconds: what is not done? It stays small whatever the history.
         Index("ix_builds_unfinished", "state", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        # The collector's questions: what is ready and not used, and who has this directory?
+        Index("ix_builds_ready", "ended_at", sqlite_where=_READY, postgresql_where=_READY),
+        Index("ix_builds_lock_hash", "lock_hash"),
         Index("ix_builds_environment_id", "environment_id", "id"),  # the builds of an environment, newest first
         Index("uq_builds_generation", "environment_id", "generation", unique=True),
         Index("ix_builds_project_id", "project_id", "spec_hash", "id"),  # the run path: is there one already?

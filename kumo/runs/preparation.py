@@ -123,7 +123,7 @@ class Preparation:
     async def prepare(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         """Find the build of a run that was learnt about, ordering it where there is none yet."""
         if run.exact_of is not None:
-            return await self._repeated(session, run)
+            return await self._repeated(session, run, now)
         found = await self._find(session, run, now)
         if not isinstance(found, Ready):
             return found
@@ -145,7 +145,7 @@ class Preparation:
             build = await builds.build_for_project(session, run.project_id, declared, now)
         except KumoError as error:
             return Impossible(reason=f"Its environment cannot be built: {error.message}")
-        return await self._judge(session, build)
+        return await self._judge(session, build, now)
 
     async def _find_in_environment(
         self, session: AsyncSession, environment_id: int, now: datetime
@@ -158,7 +158,7 @@ class Preparation:
         build = await builds.build_for_environment(session, environment, now)
         if build is None:
             return Impossible(reason="Its environment has no build. Build it, then run again.")
-        return await self._judge(session, build)
+        return await self._judge(session, build, now)
 
     async def as_before(self, session: AsyncSession, run: Run) -> Ready:
         """What a run that is starting was given when it was claimed."""
@@ -170,10 +170,10 @@ class Preparation:
         assert build is not None, "a run's build outlives the run"
         return replace(self._in_build(build), variables=variables)
 
-    async def _repeated(self, session: AsyncSession, run: Run) -> Ready | Waits | Impossible:
+    async def _repeated(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         """What the run had that this one repeats; a build that was collected meanwhile is made again from its lock."""
         if run.build_id is not None:
-            found = await self._judge(session, await builds.hold(session, run.build_id))
+            found = await self._judge(session, await builds.hold(session, run.build_id), now)
             if not isinstance(found, Ready):
                 return found
         try:
@@ -210,7 +210,7 @@ class Preparation:
         python = builds.bin_directory(build, self._settings) / "python"
         return Ready(build_id=build.id, interpreter=python)
 
-    async def _judge(self, session: AsyncSession, build: Build) -> Ready | Waits | Impossible:
+    async def _judge(self, session: AsyncSession, build: Build, now: datetime) -> Ready | Waits | Impossible:
         state = BuildState(build.state)
         if state in (BuildState.FAILED, BuildState.CANCELLED):
             return Impossible(reason=f"Its environment could not be built: {build.error}")
@@ -218,6 +218,7 @@ class Preparation:
             ready = self._in_build(build)
             # Follows the link: an interpreter that was removed is noticed too.
             if ready.interpreter.exists():
+                builds.note_use(build, now)
                 return ready
         await builds.make_again(session, build)
         return Waits(reason=WAITS_FOR_BUILD)

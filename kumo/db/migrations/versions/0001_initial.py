@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_builds_environment_id_environments")
         ),
@@ -186,6 +187,14 @@ def upgrade() -> None:
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("ix_builds_environment_id", ["environment_id", "id"], unique=False)
         batch_op.create_index("ix_builds_project_id", ["project_id", "spec_hash", "id"], unique=False)
+        batch_op.create_index("ix_builds_lock_hash", ["lock_hash"], unique=False)
+        batch_op.create_index(
+            "ix_builds_ready",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'ready'"),
+            postgresql_where=sa.text("state = 'ready'"),
+        )
         batch_op.create_index("uq_builds_generation", ["environment_id", "generation"], unique=True)
         batch_op.create_index(
             "ix_builds_unfinished",
