@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     package_index_offline: bool = Field(
         default=False, description="Build environments from uv's cache only, without the network."
     )
+    python_mirror_url: str | None = Field(
+        default=None,
+        description="Where Pythons are downloaded from when one is installed; the server of uv's makers without.",
+    )
     session_hours: Annotated[int, Field(ge=1, le=24 * 365)] = Field(
         default=24 * 14, description="How long a sign-in lasts without use."
     )

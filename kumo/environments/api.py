@@ -1,4 +1,4 @@
-"""Routes of interpreters and environments; those of builds are in `builds_api`, those of their logs in `log_api`."""
+"""Routes of environments; those of their builds are in `builds_api`, of what these print in `log_api`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kumo.environments import builds, service
 from kumo.environments.answers import environment_answers
 from kumo.environments.declared import declared_of
 from kumo.environments.definition import EnvironmentDefinition, checked
-from kumo.environments.interpreters import Interpreter, Interpreters
+from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Environment
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.schemas import (
@@ -24,8 +24,6 @@ from kumo.environments.schemas import (
     EnvironmentFields,
     EnvironmentList,
     EnvironmentOut,
-    InterpreterList,
-    InterpreterOut,
     PackageList,
     PackageOut,
 )
@@ -42,32 +40,18 @@ IfMatch = Annotated[
 ]
 
 
-def _interpreters(request: Request) -> Interpreters:
+async def _interpreters(request: Request) -> Interpreters:
     found: Interpreters = request.app.state.interpreters
     return found
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     found: Settings = request.app.state.settings
     return found
 
 
 InterpretersDep = Annotated[Interpreters, Depends(_interpreters)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
-
-
-@router.get(
-    "/interpreters",
-    summary="List the Pythons of this machine",
-    responses=error_answers("unauthenticated", "validation_error", "unavailable"),
-)
-async def list_interpreters(
-    _actor: Annotated[Actor, require(Permission.READ)],
-    interpreters: InterpretersDep,
-    refresh: Annotated[bool, Query(description="Look again now.")] = False,  # noqa: FBT002 - a query parameter
-) -> InterpreterList:
-    """All interpreters, newest first."""
-    return InterpreterList(items=[_interpreter_out(one) for one in await interpreters.list(refresh=refresh)])
 
 
 @router.get(
@@ -211,7 +195,3 @@ async def _check_python(interpreters: Interpreters, definition: EnvironmentDefin
     """Refuse at once what no build could find."""
     if definition.python is not None:
         await interpreters.select(parse_python_request(definition.python))
-
-
-def _interpreter_out(one: Interpreter) -> InterpreterOut:
-    return InterpreterOut(**(vars(one) | {"path": str(one.path)}))

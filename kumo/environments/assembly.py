@@ -176,6 +176,7 @@ class Assembler:
                 python_version=interpreter.version,
                 packages=tuple(_package(one) for one in installed.packages.values()),
                 created=now.isoformat(),
+                interpreter_path=str(interpreter.path),
             )
             await asyncio.to_thread(self.store.publish, folder, ready)
             self._unsettled[lock_hash] += 1

@@ -43,6 +43,7 @@ class ReadyBuild:
     python_version: str
     packages: tuple[Package, ...]
     created: str
+    interpreter_path: str = ""
 
 
 def lock_hash_of(lock: str, *, python_version: str, implementation: str, platform: str) -> str:

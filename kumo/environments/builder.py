@@ -265,6 +265,7 @@ class BuilderLoop:
                 lock=assembled.lock,
                 lock_hash=ready.lock_hash,
                 python_version=ready.python_version,
+                interpreter_path=ready.interpreter_path or None,
                 packages=[asdict(package) for package in ready.packages],
                 size_bytes=sum(package.size_bytes for package in ready.packages),
                 ended_at=self._clock(),

@@ -15,6 +15,17 @@ _READY = text("state = 'ready'")
 _UNFINISHED = text("state IN ('queued', 'building')")
 
 
+class InterpreterRow(Base):
+    """The number of an interpreter that was once met at a path; what it is, it says itself (`interpreters`)."""
+
+    __tablename__ = "interpreters"
+
+    id: Mapped[int] = id_column()
+    path: Mapped[str] = mapped_column(Text, unique=True)
+    is_added: Mapped[bool] = mapped_column(default=False)  # a person has named the path; it need not be found otherwise
+    created_at: Mapped[datetime]
+
+
 class Environment(Base):
     """A named need. A deleted one stays for the history of its runs and builds, without its name."""
 
@@ -64,6 +75,7 @@ class Build(Base):
     spec_hash: Mapped[str] = mapped_column(String(64))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
     python_version: Mapped[str | None] = mapped_column(String(40))
+    interpreter_path: Mapped[str | None] = mapped_column(Text)  # of the interpreter that the build stands on
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
     packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`

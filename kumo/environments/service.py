@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from kumo.db.changes import announce
 from kumo.environments import builds
 from kumo.environments.definition import Declared, EnvironmentDefinition, checked, spec_of
 from kumo.environments.models import Build, Environment
+from kumo.environments.states import BuildState
 from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
 
 
@@ -98,6 +100,23 @@ async def request_build(
     spec = spec_of(definition_of(environment), declared.spec if declared else None)
     snapshot_id = declared.snapshot_id if declared else None
     return await builds.request_build(session, environment, spec, snapshot_id=snapshot_id, now=now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeOfBuilds:
+    """What the builds of an environment take, whether or not others share it."""
+
+    ready_builds: int
+    size_bytes: int
+
+
+async def size_of_builds(session: AsyncSession, environment_id: int) -> SizeOfBuilds:
+    """What the ready builds of an environment take; equal ones are counted once."""
+    ready = select(Build.lock_hash, Build.size_bytes).where(
+        Build.environment_id == environment_id, Build.state == BuildState.READY
+    )
+    rows = (await session.execute(ready)).all()
+    return SizeOfBuilds(ready_builds=len(rows), size_bytes=sum({key: size or 0 for key, size in rows}.values()))
 
 
 async def remove(session: AsyncSession, environment: Environment, now: datetime) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from uv import find_uv_bin
 
+from kumo.environments.places import installed_by_kumo, interpreter_folders
 from kumo.environments.tools import OnOutput, run_tool
-from kumo.environments.uv_failures import explain
+from kumo.environments.uv_failures import explain, explain_install
 from kumo.errors import Unavailable
 from kumo.settings import Settings
 
@@ -30,7 +29,8 @@ _PASSED_ON = frozenset(
     " CC CXX CFLAGS CXXFLAGS LDFLAGS PKG_CONFIG_PATH LD_LIBRARY_PATH CARGO_HOME RUSTUP_HOME"
     " UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_KEYRING_PROVIDER UV_INSECURE_HOST UV_NATIVE_TLS"
     " UV_SYSTEM_CERTS UV_OFFLINE UV_NO_BUILD UV_ONLY_BINARY UV_NO_BINARY UV_PRERELEASE UV_EXCLUDE_NEWER UV_CONFIG_FILE"
-    " UV_NO_CONFIG UV_PYTHON_INSTALL_DIR UV_TORCH_BACKEND UV_CONSTRAINT UV_BUILD_CONSTRAINT UV_OVERRIDE".split()
+    " UV_NO_CONFIG UV_PYTHON_INSTALL_DIR UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL"
+    " UV_TORCH_BACKEND UV_CONSTRAINT UV_BUILD_CONSTRAINT UV_OVERRIDE".split()
 )
 _PASSED_ON_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_")
 
@@ -49,10 +49,12 @@ class Uv:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._binary = find_uv_bin()
+        self.home = settings.home
 
     async def list_interpreters(self) -> list[dict[str, Any]]:
         """The interpreters that uv finds on this machine, as it describes them."""
-        search_path = os.pathsep.join(str(folder) for folder in interpreter_folders())
+        folders = await asyncio.to_thread(interpreter_folders, self._settings.home)
+        search_path = os.pathsep.join(str(folder) for folder in folders)
         try:
             async with asyncio.timeout(_LIST_TIMEOUT_SECONDS):
                 end = await run_tool(
@@ -64,6 +66,29 @@ class Uv:
         except (TimeoutError, ValueError):
             raise Unavailable("The Python interpreters of this machine could not be listed. Try again.") from None
         return found if isinstance(found, list) else []
+
+    async def install_python(self, version: str, *, downloads: Path, on_output: OnOutput) -> None:
+        """Install the newest Python of a version into the data directory; `downloads` grows while it is fetched."""
+        settings = self._settings
+        environment = self._environment(None) | {
+            "UV_PYTHON_INSTALL_DIR": str(installed_by_kumo(settings.home)),
+            "UV_PYTHON_CACHE_DIR": str(downloads),
+        }
+        if settings.python_mirror_url is not None:
+            environment["UV_PYTHON_INSTALL_MIRROR"] = settings.python_mirror_url
+        end = await run_tool(
+            [
+                *(self._binary, "--no-progress", "--color", "never"),
+                *(["--offline"] if settings.package_index_offline else []),
+                *("python", "install", "--no-bin", version),
+            ],
+            environment=environment,
+            folder=settings.home,
+            on_errors=on_output,
+        )
+        if end.code != 0:
+            printed = end.errors.decode("utf-8", "replace")
+            raise UvFailed(explain_install(printed, version), output=printed)
 
     async def compile(self, folder: Path, interpreter: Path, *, index_url: str | None, on_output: OnOutput) -> None:
         """Resolve `requirements.in` (and `constraints.txt`) of a folder into its `lock.txt`, with hashes."""
@@ -149,25 +174,3 @@ class Uv:
             # The older name for the same thing must not contradict it.
             environment.pop("UV_INDEX_URL", None)
         return environment
-
-
-def interpreter_folders() -> Iterator[Path]:
-    """Where interpreters are looked for: the server's own, PATH without pyenv's shims, and each version of pyenv.
-
-    A shim is a script that starts one of pyenv's versions; it would be listed a second time, or fail.
-    """
-    own = Path(sys.base_prefix) / "bin"
-    shims = pyenv_root() / "shims"
-    on_path = [Path(entry) for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry]
-    pyenv = sorted((pyenv_root() / "versions").glob("*/bin"))
-    folders = [own, *on_path, *pyenv]
-    yield from dict.fromkeys(folder for folder in folders if folder != shims and not _is_virtual(folder))
-
-
-def pyenv_root() -> Path:
-    """Where pyenv keeps its versions, if it is there at all."""
-    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-
-
-def _is_virtual(folder: Path) -> bool:
-    return (folder.parent / "pyvenv.cfg").exists()

@@ -13,21 +13,25 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
-from kumo.environments import api, builds_api, log_api
+from kumo.environments import api, builds_api, interpreters_api, log_api
 from kumo.environments.assembly import Assembled, Assembler
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.imports import Imports
+from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.registry import added_paths
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
 from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
 from kumo.settings import Settings
+from kumo.tasks import usage_api
 from kumo.tasks.api import deletion_router
 from tests.environments.asking import SignedIn
 from tests.environments.package_index import PackageIndex, serve_packages
@@ -68,11 +72,21 @@ async def http(
     app = FastAPI()
     add_error_handlers(app)
     app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
-    for router in (api.router, builds_api.router, log_api.router, deletion_router):
+    interpreters._added = added_paths(database)
+    app.state.installs = Installs(interpreters._uv, interpreters, database.changes, utc_now)
+    for router in (
+        interpreters_api.router,
+        api.router,
+        builds_api.router,
+        log_api.router,
+        deletion_router,
+        usage_api.router,
+    ):
         app.include_router(router, prefix="/api/v1")
     transport = httpx.ASGITransport(SignedIn(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://kumo/api/v1") as client:
         yield client
+    await app.state.installs.close()
 
 
 class Workbench:
@@ -122,7 +136,7 @@ def listed_interpreters(tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
 def interpreters(settings: Settings, listed_interpreters: list[dict[str, Any]]) -> Interpreters:
     """The real interpreters of this machine, looked up already."""
     found = Interpreters(Uv(settings))
-    found._found, found._found_at = describe(listed_interpreters), monotonic()
+    found._found, found._found_at = describe(listed_interpreters, settings.home), monotonic()
     return found
 
 

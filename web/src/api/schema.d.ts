@@ -518,6 +518,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/environments/{environment_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell who uses an environment
+         * @description The tasks that run in it, and what its builds take.
+         */
+        get: operations["environment_usage_api_v1_environments__environment_id__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -587,9 +607,135 @@ export interface paths {
         };
         /**
          * List the Pythons of this machine
-         * @description All interpreters, newest first.
+         * @description All interpreters, newest first: those that uv, pyenv, conda and PATH offer, those installed, and those added.
          */
         get: operations["list_interpreters_api_v1_interpreters_get"];
+        put?: never;
+        /**
+         * Add a Python by its path
+         * @description Add an interpreter that Kumo does not find by itself. It is started once, to ask which it is.
+         */
+        post: operations["add_interpreter_api_v1_interpreters_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Install a Python
+         * @description Begin to download a Python and install it into the data directory; follow it by `stream`.
+         */
+        post: operations["install_interpreter_api_v1_interpreters_install_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the installations of Pythons
+         * @description Installations since the server was started, the newest first.
+         */
+        get: operations["list_installs_api_v1_interpreters_installs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs/{install_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the installation of a Python
+         * @description How one installation stands.
+         */
+        get: operations["get_install_api_v1_interpreters_installs__install_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs/{install_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the installation of a Python
+         * @description Server-sent events: each `progress` is the installation as it stands then.
+         */
+        get: operations["stream_install_api_v1_interpreters_installs__install_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/{interpreter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget a Python, or remove one that Kumo has installed
+         * @description Forget a path that was added, without touching what lies there; or remove what Kumo has installed itself.
+         *
+         *     Refused while something uses it, and for interpreters that somebody else has put on this machine.
+         */
+        delete: operations["delete_interpreter_api_v1_interpreters__interpreter_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/{interpreter_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell who uses an interpreter
+         * @description The environments whose build in use stands on it, and the tasks that run in these or in their project's build.
+         */
+        get: operations["interpreter_usage_api_v1_interpreters__interpreter_id__usage_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1694,6 +1840,7 @@ export interface components {
          *       "environment_id": 4,
          *       "generation": 3,
          *       "id": 17,
+         *       "interpreter_path": "/usr/bin/python3.12",
          *       "is_being_cancelled": false,
          *       "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
          *       "log_bytes": 1342,
@@ -1726,6 +1873,11 @@ export interface components {
             generation: number | null;
             /** Id */
             id: number;
+            /**
+             * Interpreter Path
+             * @description Of the interpreter that the build stands on.
+             */
+            interpreter_path: string | null;
             /**
              * Is Being Cancelled
              * @description Its end was asked for and has not come yet.
@@ -2181,6 +2333,34 @@ export interface components {
             wanted_build: components["schemas"]["BuildOut"] | null;
         };
         /**
+         * EnvironmentUsage
+         * @description Who uses an environment, and what its builds take.
+         * @example {
+         *       "environment_id": 4,
+         *       "ready_builds": 2,
+         *       "size_bytes": 96468992,
+         *       "tasks": [
+         *         {
+         *           "id": 7,
+         *           "name": "nightly"
+         *         }
+         *       ]
+         *     }
+         */
+        EnvironmentUsage: {
+            /** Environment Id */
+            environment_id: number;
+            /** Ready Builds */
+            ready_builds: number;
+            /**
+             * Size Bytes
+             * @description Of the packages in them; on the disk they are shared with other builds.
+             */
+            size_bytes: number;
+            /** Tasks */
+            tasks: components["schemas"]["NamedTask"][];
+        };
+        /**
          * ErrorBody
          * @description What went wrong, in a word for programs and a sentence for people.
          */
@@ -2335,6 +2515,84 @@ export interface components {
             status: string;
         };
         /**
+         * InstallList
+         * @description Installations since the server was started, the newest first.
+         */
+        InstallList: {
+            /** Items */
+            items: components["schemas"]["InstallOut"][];
+            /** Next Cursor */
+            next_cursor?: null;
+        };
+        /**
+         * InstallOut
+         * @description How the installation of a Python goes; Kumo remembers it until it ends.
+         * @example {
+         *       "downloaded_bytes": 10485760,
+         *       "id": 1,
+         *       "message": "Downloading cpython-3.13.1-linux-x86_64-gnu (download) (29.9MiB)",
+         *       "started_at": "2026-01-05T12:00:00Z",
+         *       "state": "running",
+         *       "total_bytes": 31352422,
+         *       "version": "3.13"
+         *     }
+         */
+        InstallOut: {
+            /** Downloaded Bytes */
+            downloaded_bytes: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Message
+             * @description What it does; at the end, what came of it.
+             */
+            message: string;
+            /** Started At */
+            started_at: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed";
+            /**
+             * Total Bytes
+             * @description Rounded; null until it is known.
+             */
+            total_bytes: number | null;
+            /** Version */
+            version: string;
+        };
+        /**
+         * InstallRequest
+         * @description A Python to download and install.
+         * @example {
+         *       "version": "3.13"
+         *     }
+         */
+        InstallRequest: {
+            /**
+             * Version
+             * @description 3.13 for the newest of them, or 3.13.1.
+             */
+            version: string;
+        };
+        /**
+         * InterpreterAdd
+         * @description An interpreter that Kumo does not find by itself.
+         * @example {
+         *       "path": "/opt/python3.12/bin/python3"
+         *     }
+         */
+        InterpreterAdd: {
+            /**
+             * Path
+             * @description Of the executable, on the server.
+             */
+            path: string;
+        };
+        /**
          * InterpreterList
          * @description All interpreters, newest first.
          */
@@ -2347,10 +2605,34 @@ export interface components {
         /**
          * InterpreterOut
          * @description One Python of this machine.
+         * @example {
+         *       "architecture": "x86_64",
+         *       "environments": [
+         *         {
+         *           "id": 4,
+         *           "name": "etl"
+         *         }
+         *       ],
+         *       "id": 3,
+         *       "implementation": "cpython",
+         *       "is_default": true,
+         *       "path": "/usr/bin/python3.12",
+         *       "source": "system",
+         *       "supported": true,
+         *       "task_count": 2,
+         *       "version": "3.12.1"
+         *     }
          */
         InterpreterOut: {
             /** Architecture */
             architecture: string;
+            /**
+             * Environments
+             * @description Those whose build in use stands on it.
+             */
+            environments: components["schemas"]["NamedEnvironment"][];
+            /** Id */
+            id: number;
             /** Implementation */
             implementation: string;
             /**
@@ -2360,15 +2642,59 @@ export interface components {
             is_default: boolean;
             /** Path */
             path: string;
-            /** Source */
-            source: string;
+            /**
+             * Problem
+             * @description Why one that was added does not work any more.
+             */
+            problem: string | null;
+            /**
+             * Source
+             * @description Who put it there: `kumo` installed it, `added` was named by its path.
+             * @enum {string}
+             */
+            source: "system" | "pyenv" | "conda" | "uv" | "kumo" | "added";
             /**
              * Supported
              * @description Whether environments can be built with it.
              */
             supported: boolean;
-            /** Version */
+            /**
+             * Task Count
+             * @description How many tasks have one of these environments.
+             */
+            task_count: number;
+            /**
+             * Version
+             * @description Empty where it does not work any more.
+             */
             version: string;
+        };
+        /**
+         * InterpreterUsage
+         * @description Who uses an interpreter.
+         * @example {
+         *       "environments": [
+         *         {
+         *           "id": 4,
+         *           "name": "etl"
+         *         }
+         *       ],
+         *       "interpreter_id": 3,
+         *       "tasks": [
+         *         {
+         *           "id": 7,
+         *           "name": "nightly"
+         *         }
+         *       ]
+         *     }
+         */
+        InterpreterUsage: {
+            /** Environments */
+            environments: components["schemas"]["NamedEnvironment"][];
+            /** Interpreter Id */
+            interpreter_id: number;
+            /** Tasks */
+            tasks: components["schemas"]["NamedTask"][];
         };
         JsonValue: unknown;
         /**
@@ -2531,6 +2857,26 @@ export interface components {
              * @description The same in words.
              */
             note: string | null;
+        };
+        /**
+         * NamedEnvironment
+         * @description An environment by its name.
+         */
+        NamedEnvironment: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
+         * NamedTask
+         * @description A task by its name.
+         */
+        NamedTask: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
         };
         /**
          * NewTokenOut
@@ -5525,6 +5871,55 @@ export interface operations {
             };
         };
     };
+    environment_usage_api_v1_environments__environment_id__usage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentUsage"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     events_api_v1_events_get: {
         parameters: {
             query?: never;
@@ -5717,6 +6112,358 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    add_interpreter_api_v1_interpreters_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InterpreterAdd"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterpreterOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    install_interpreter_api_v1_interpreters_install_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InstallRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_installs_api_v1_interpreters_installs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_install_api_v1_interpreters_installs__install_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                install_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    stream_install_api_v1_interpreters_installs__install_id__stream_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                install_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `progress` events, the last with its end. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_interpreter_api_v1_interpreters__interpreter_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interpreter_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    interpreter_usage_api_v1_interpreters__interpreter_id__usage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interpreter_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterpreterUsage"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

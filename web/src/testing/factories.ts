@@ -17,6 +17,7 @@ export function makeBuild(changes: Partial<Schemas['BuildOut']> = {}): Schemas['
     queue_position: null,
     is_being_cancelled: false,
     python_version: '3.12.1',
+    interpreter_path: '/usr/bin/python3.12',
     lock_hash: '3f0c',
     size_bytes: 5_767_168,
     error: null,
@@ -54,6 +55,7 @@ export function makeEnvironment(changes: Partial<Schemas['EnvironmentOut']> = {}
 
 export function makeInterpreter(changes: Partial<Schemas['InterpreterOut']> = {}): Schemas['InterpreterOut'] {
   return {
+    id: 3,
     path: '/usr/bin/python3.12',
     version: '3.12.1',
     implementation: 'CPython',
@@ -61,6 +63,9 @@ export function makeInterpreter(changes: Partial<Schemas['InterpreterOut']> = {}
     source: 'system',
     supported: true,
     is_default: true,
+    problem: null,
+    environments: [],
+    task_count: 0,
     ...changes,
   }
 }

@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("spec_hash", sa.String(length=64), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("python_version", sa.String(length=40), nullable=True),
+        sa.Column("interpreter_path", sa.Text(), nullable=True),
         sa.Column("lock", sa.Text(), nullable=True),
         sa.Column("lock_hash", sa.String(length=64), nullable=True),
         sa.Column("packages", sa.JSON(), nullable=True),
@@ -204,6 +205,16 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'building')"),
         )
 
+    op.create_table(
+        "interpreters",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("is_added", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interpreters")),
+        sa.UniqueConstraint("path", name=op.f("uq_interpreters_path")),
+        sqlite_autoincrement=True,
+    )
     op.create_table(
         "pools",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
