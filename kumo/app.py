@@ -27,9 +27,12 @@ from kumo.clock import utc_now
 from kumo.db.migrate import upgrade
 from kumo.db.session import Database, open_database
 from kumo.environments import api as environments_api
+from kumo.environments import builds_api, interpreters_api
 from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters
+from kumo.environments.registry import added_paths
 from kumo.environments.uv import Uv
 from kumo.errors import ConfigurationError
 from kumo.http import RequestContext, add_error_handlers
@@ -42,6 +45,7 @@ from kumo.projects.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
 from kumo.runs import removal_api, samples_api, search_api
+from kumo.runs.collector import Collector
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
@@ -55,7 +59,7 @@ from kumo.settings import Settings
 from kumo.system import api as system_api
 from kumo.system import dashboard
 from kumo.tasks import api as tasks_api
-from kumo.tasks import pools_api
+from kumo.tasks import pools_api, usage_api
 from kumo.variables import api as variables_api
 from kumo.variables import orphans
 from kumo.variables.resolution import Resolver
@@ -71,10 +75,13 @@ ROUTERS = (
     runs_api.router,
     access_api.router,
     projects_api.router,
+    interpreters_api.router,
     environments_api.router,
+    builds_api.router,
     build_log_api.router,
     tasks_api.router,
     tasks_api.deletion_router,
+    usage_api.router,
     pools_api.router,
     variables_api.router,
     run_log_api.router,
@@ -144,6 +151,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
             yield setup_token
         finally:
             await loops.stop()
+            await _end_installs(app)
             await app.state.searches.close()
             await dispatcher.close()
             await database.close()
@@ -152,7 +160,9 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
 def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loops) -> None:
     app.state.database = database
     app.state.loops = loops
-    app.state.interpreters = Interpreters(Uv(settings))
+    uv = Uv(settings)
+    app.state.interpreters = Interpreters(uv, added_paths(database))
+    app.state.installs = Installs(uv, app.state.interpreters, database.changes, utc_now)
     app.state.intake = Intake(database, utc_now)
     app.state.login_throttle = LoginThrottle()
     app.state.hooks = hooks_api.Hooks(HookBodies(settings.home))
@@ -161,13 +171,20 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     )
 
 
+async def _end_installs(app: FastAPI) -> None:
+    if hasattr(app.state, "installs"):
+        await app.state.installs.close()
+
+
 def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: LocalDispatcher, loops: Loops) -> None:
     remove_leftovers(settings, SnapshotStore(settings.home))
     preparation = Preparation(settings, app.state.interpreters, Resolver(database, app.state.vault))
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now).forever)
-    loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)
+    builder = BuilderLoop(database, settings, utc_now, app.state.interpreters)
+    loops.start("builder", builder.forever)
+    loops.start("collector", Collector(database, settings, builder, utc_now).forever)
     loops.start("access", app.state.authenticator.forever)
     loops.start("variables", lambda: orphans.forever(database))
 

@@ -72,8 +72,14 @@ class Settings(BaseSettings):
     file_max_bytes: Bytes = Field(
         default=16 * MIB, description="The largest single file that may be saved through the editor."
     )
+    max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="How many environments are built at once; further builds wait in the queue."
+    )
     build_timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
         default=1800, description="How long the build of an environment may take."
+    )
+    unused_build_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=14, description="How many days the directory of a build is kept that nothing uses any more."
     )
     package_index_url: str | None = Field(
         default=None,
@@ -81,6 +87,10 @@ class Settings(BaseSettings):
     )
     package_index_offline: bool = Field(
         default=False, description="Build environments from uv's cache only, without the network."
+    )
+    python_mirror_url: str | None = Field(
+        default=None,
+        description="Where Pythons are downloaded from when one is installed; the server of uv's makers without.",
     )
     session_hours: Annotated[int, Field(ge=1, le=24 * 365)] = Field(
         default=24 * 14, description="How long a sign-in lasts without use."

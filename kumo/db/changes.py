@@ -23,7 +23,8 @@ _BACKLOG = 1000
 class Change:
     """One row of interest is new, different or gone."""
 
-    # Told to browsers: "run", "task", "build", "project", "environment", "variable". For Kumo's own parts alone:
+    # Told to browsers: "run", "task", "build", "project", "environment", "variable",
+    # "interpreter". For Kumo's own parts alone:
     # "queue", "stop", "schedule", "variables".
     kind: str
     id: int

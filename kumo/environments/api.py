@@ -1,4 +1,4 @@
-"""Routes of interpreters and environments; those of builds and their logs are in `log_api`."""
+"""Routes of environments; those of their builds are in `builds_api`, of what these print in `log_api`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,22 @@ from sqlalchemy import ColumnElement, select
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.db.session import Database
-from kumo.environments import service
-from kumo.environments.answers import build_answer, build_answers, environment_answers
-from kumo.environments.declared import read_declared
-from kumo.environments.interpreters import Interpreter, Interpreters
-from kumo.environments.models import Build, Environment
+from kumo.environments import builds, service
+from kumo.environments.answers import environment_answers
+from kumo.environments.declared import declared_of
+from kumo.environments.definition import EnvironmentDefinition, checked
+from kumo.environments.interpreters import Interpreters
+from kumo.environments.models import Environment
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.schemas import (
-    BuildList,
-    BuildOut,
     EnvironmentChange,
     EnvironmentCreate,
     EnvironmentFields,
     EnvironmentList,
     EnvironmentOut,
-    InterpreterList,
-    InterpreterOut,
     PackageList,
     PackageOut,
 )
-from kumo.environments.service import Declared, EnvironmentDefinition
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
 from kumo.settings import Settings
@@ -45,32 +40,18 @@ IfMatch = Annotated[
 ]
 
 
-def _interpreters(request: Request) -> Interpreters:
+async def _interpreters(request: Request) -> Interpreters:
     found: Interpreters = request.app.state.interpreters
     return found
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     found: Settings = request.app.state.settings
     return found
 
 
 InterpretersDep = Annotated[Interpreters, Depends(_interpreters)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
-
-
-@router.get(
-    "/interpreters",
-    summary="List the Pythons of this machine",
-    responses=error_answers("unauthenticated", "validation_error", "unavailable"),
-)
-async def list_interpreters(
-    _actor: Annotated[Actor, require(Permission.READ)],
-    interpreters: InterpretersDep,
-    refresh: Annotated[bool, Query(description="Look again now.")] = False,  # noqa: FBT002 - a query parameter
-) -> InterpreterList:
-    """All interpreters, newest first."""
-    return InterpreterList(items=[_interpreter_out(one) for one in await interpreters.list(refresh=refresh)])
 
 
 @router.get(
@@ -112,9 +93,9 @@ async def create_environment(
     interpreters: InterpretersDep,
 ) -> EnvironmentOut:
     """Create an environment; its first build is queued at once."""
-    definition = service.checked(_with_source(EnvironmentDefinition(name=body.name), body))
+    definition = checked(_with_source(EnvironmentDefinition(name=body.name), body))
     await _check_python(interpreters, definition)
-    declared = await _declared(database, settings, definition)
+    declared = await declared_of(database, settings, definition)
     async with database.write() as session:
         environment = await service.create(session, definition, declared, utc_now())
         return (await environment_answers(session, settings, [environment]))[0]
@@ -154,10 +135,10 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
         environment = await service.get(session, environment_id)
     before = service.definition_of(environment)
     named = before if body.name is None else replace(before, name=body.name)
-    definition = service.checked(_with_source(named, body))
+    definition = checked(_with_source(named, body))
     if definition.python != before.python:
         await _check_python(interpreters, definition)
-    declared = await _declared(database, settings, definition)
+    declared = await declared_of(database, settings, definition)
     async with database.write() as session:
         changed = await service.change(
             session,
@@ -171,52 +152,6 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
         return (await environment_answers(session, settings, [changed]))[0]
 
 
-@router.post(
-    "/environments/{environment_id}/build",
-    status_code=status.HTTP_202_ACCEPTED,
-    summary="Build an environment again",
-    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error"),
-)
-async def build_environment(
-    environment_id: RowId,
-    _actor: Annotated[Actor, require(Permission.WRITE)],
-    database: DatabaseDep,
-    settings: SettingsDep,
-) -> BuildOut:
-    """Queue a build, which takes the newest versions that the requirements allow."""
-    async with database.read() as session:
-        definition = service.definition_of(await service.get(session, environment_id))
-    declared = await _declared(database, settings, definition)
-    async with database.write() as session:
-        environment = await service.get(session, environment_id, for_update=True)
-        return build_answer(await service.request_build(session, environment, declared, utc_now()), settings)
-
-
-@router.get(
-    "/environments/{environment_id}/builds",
-    summary="List the builds of an environment",
-    responses=error_answers("unauthenticated", "not_found", "validation_error"),
-)
-async def list_builds(
-    environment_id: RowId,
-    _actor: Annotated[Actor, require(Permission.READ)],
-    session: ReadSession,
-    settings: SettingsDep,
-    page: PageDep,
-) -> BuildList:
-    """Builds, newest first."""
-    await service.get(session, environment_id)
-    statement = select(Build).where(Build.environment_id == environment_id)
-    if (after := page.after_id()) is not None:
-        statement = statement.where(Build.id < after)
-    rows = (await session.scalars(statement.order_by(Build.id.desc()).limit(page.limit + 1))).all()
-    shown = rows[: page.limit]
-    return BuildList(
-        items=await build_answers(shown, settings),
-        next_cursor=page.next_cursor(rows, [shown[-1].id] if shown else None),
-    )
-
-
 @router.get(
     "/environments/{environment_id}/packages",
     summary="List the installed packages",
@@ -227,9 +162,13 @@ async def list_packages(
 ) -> PackageList:
     """What the active build holds, with exact versions."""
     environment = await service.get(session, environment_id)
-    build = await service.build_or_none(session, environment.active_build_id)
+    build = await builds.build_or_none(session, environment.active_build_id)
     packages = (build.packages if build else None) or []
-    return PackageList(items=[PackageOut(**package) for package in packages])
+    needing: dict[str, list[str]] = {package["name"]: [] for package in packages}
+    for package in packages:
+        for name in package["requires"]:
+            needing[name].append(package["name"])
+    return PackageList(items=[PackageOut(**package, required_by=needing[package["name"]]) for package in packages])
 
 
 def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> EnvironmentDefinition:
@@ -256,16 +195,3 @@ async def _check_python(interpreters: Interpreters, definition: EnvironmentDefin
     """Refuse at once what no build could find."""
     if definition.python is not None:
         await interpreters.select(parse_python_request(definition.python))
-
-
-async def _declared(database: Database, settings: Settings, definition: EnvironmentDefinition) -> Declared | None:
-    if definition.project_id is None:
-        return None
-    found = await read_declared(database, settings, definition.project_id)
-    if isinstance(found.spec, InvalidInput):
-        raise InvalidInput.at("project_id", found.spec.message)
-    return Declared(snapshot_id=found.snapshot_id, spec=found.spec)
-
-
-def _interpreter_out(one: Interpreter) -> InterpreterOut:
-    return InterpreterOut(**(vars(one) | {"path": str(one.path)}))

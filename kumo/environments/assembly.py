@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from packaging.utils import canonicalize_name
 
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore, Package, ReadyBuild, lock_hash_of
+from kumo.environments.declarations import direct_requirements
+from kumo.environments.imports import Imports
+from kumo.environments.installed import Installed, InstalledPackage, read_installed
 from kumo.environments.interpreters import Interpreter, Interpreters
 from kumo.environments.requirements import has_hashes
 from kumo.environments.spec import EnvironmentSpec
@@ -28,13 +32,18 @@ from kumo.errors import InvalidInput, KumoError, Unavailable
 from kumo.settings import Settings
 
 _LOCAL = re.compile(r"(?m)^(?:-e\s+|\S+ @ )?(?P<path>(?:\.{0,2}/|\.$|file:)\S*)")
+_SHOWN_LINES, _SHOWN_LETTERS = 60, 8_000
 _LOCKED_NAME = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 class BuildFailed(KumoError):
-    """The build cannot be made; the message is the one line that says why."""
+    """The build cannot be made; the message is one line that says why, `output` the end of what the tool printed."""
 
     code = "conflict"
+
+    def __init__(self, message: str, *, output: str | None = None) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +81,10 @@ class Assembler:
     uv: Uv
     interpreters: Interpreters
     store: BuildStore
+    imports: Imports
     _equal_builds: _NamedLocks = field(default_factory=_NamedLocks)
+    # Directories that were made or found, but are in no row yet: nobody may remove them.
+    _unsettled: Counter[str] = field(default_factory=Counter)
 
     async def assemble(self, spec: EnvironmentSpec, *, lock: str | None, now: datetime, log: BuildLog) -> Assembled:
         """Make the build of a spec, from its `lock` where one is known already.
@@ -90,12 +102,31 @@ class Assembler:
         except TimeoutError:
             raise BuildFailed(f"The build took longer than the {limit} seconds that the settings allow.") from None
         except UvFailed as error:
-            raise BuildFailed(str(error)) from None
+            raise BuildFailed(str(error), output=_end_of(error.output)) from None
         except OSError as error:
             raise BuildFailed(_sentence_of(error)) from error
         finally:
             if folder is not None:
                 await asyncio.shield(asyncio.to_thread(self.store.abandon, folder))
+
+    def settle(self, assembled: Assembled) -> None:
+        """Say that the outcome is stored, or not wanted any more; to be called once for each that `assemble` gave."""
+        lock_hash = assembled.ready.lock_hash
+        self._unsettled[lock_hash] -= 1
+        if not self._unsettled[lock_hash]:
+            del self._unsettled[lock_hash]
+
+    async def discard(self, lock_hash: str, is_needed: Callable[[str], Awaitable[bool]]) -> bool:
+        """Remove the directory of a lock, unless it is needed; asked when no build can begin to use it."""
+        async with self._equal_builds.holding(lock_hash):
+            if self._unsettled[lock_hash] or await is_needed(lock_hash):
+                return False
+            try:
+                aside = await asyncio.to_thread(self.store.put_aside, lock_hash)
+            except FileNotFoundError:  # somebody has removed it already
+                return False
+        await asyncio.to_thread(self.store.abandon, aside)
+        return True
 
     async def _interpreter(self, spec: EnvironmentSpec, log: BuildLog) -> Interpreter:
         try:
@@ -135,15 +166,20 @@ class Assembler:
         async with self._equal_builds.holding(lock_hash):
             if (ready := await asyncio.to_thread(self.store.find, lock_hash)) is not None:
                 log.line("An equal build is there already; it is used.")
-                return ready
+                self._unsettled[lock_hash] += 1
+                return _with_own_direct(ready, spec)
             await self._fill(spec, lock, interpreter, folder, log)
+            installed = await asyncio.to_thread(_read_installed, folder / "venv", spec, interpreter)
+            await self._check_imports(folder / "venv", installed, interpreter, log)
             ready = ReadyBuild(
                 lock_hash=lock_hash,
                 python_version=interpreter.version,
-                packages=await asyncio.to_thread(_installed, folder / "venv"),
+                packages=tuple(_package(one) for one in installed.packages.values()),
                 created=now.isoformat(),
+                interpreter_path=str(interpreter.path),
             )
             await asyncio.to_thread(self.store.publish, folder, ready)
+            self._unsettled[lock_hash] += 1
         return ready
 
     async def _fill(
@@ -162,6 +198,13 @@ class Assembler:
         await self.uv.install(
             target, lock_file, index_url=spec.index_url, require_hashes=hashed, offline=False, on_output=log.raw
         )
+
+    async def _check_imports(
+        self, environment: Path, installed: Installed, interpreter: Interpreter, log: BuildLog
+    ) -> None:
+        wrong = await self.imports.check(environment, installed, interpreter, log)
+        if wrong is not None:
+            raise BuildFailed(wrong.sentence, output=_end_of(wrong.output))
 
     async def _install_from_cache(
         self, spec: EnvironmentSpec, target: Path, lock: Path, *, require_hashes: bool, log: BuildLog
@@ -208,13 +251,30 @@ def _with_own_hashes(spec: EnvironmentSpec, resolved: str) -> str:
     return "\n".join(sorted(spec.requirements)) + "\n"
 
 
-def _installed(environment: Path) -> tuple[Package, ...]:
-    """What is installed, from the names of the metadata directories that the installer writes."""
-    found = {}
-    for metadata in environment.glob("lib/python*/site-packages/*.dist-info"):
-        name, _, version = metadata.name.removesuffix(".dist-info").rpartition("-")
-        found[canonicalize_name(name)] = version
-    return tuple(Package(name=name, version=version) for name, version in sorted(found.items()))
+def _read_installed(environment: Path, spec: EnvironmentSpec, interpreter: Interpreter) -> Installed:
+    return read_installed(
+        environment,
+        direct=direct_requirements(spec),
+        python_version=interpreter.version,
+        implementation=interpreter.implementation,
+    )
+
+
+def _with_own_direct(ready: ReadyBuild, spec: EnvironmentSpec) -> ReadyBuild:
+    """Equal locks can come from different wishes: what one asks for by name, the other needs only in passing."""
+    direct = {canonicalize_name(one.name) for one in direct_requirements(spec)}
+    return replace(ready, packages=tuple(replace(one, is_direct=one.name in direct) for one in ready.packages))
+
+
+def _package(one: InstalledPackage) -> Package:
+    return Package(
+        name=one.name, version=one.version, size_bytes=one.size_bytes, requires=one.requires, is_direct=one.is_direct
+    )
+
+
+def _end_of(output: str) -> str:
+    """The last lines of what a tool printed; a reader finds the rest in the log."""
+    return "\n".join(output.strip("\n").splitlines()[-_SHOWN_LINES:])[-_SHOWN_LETTERS:]
 
 
 def _sentence_of(error: OSError) -> str:

@@ -8,10 +8,12 @@ Whatever moment the power or the process goes, a directory with a lock's name is
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +30,9 @@ class Package:
 
     name: str
     version: str
+    size_bytes: int = 0
+    requires: tuple[str, ...] = ()  # names of others in the build that it needs
+    is_direct: bool = False  # asked for by name, not only needed by others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,7 @@ class ReadyBuild:
     python_version: str
     packages: tuple[Package, ...]
     created: str
+    interpreter_path: str = ""
 
 
 def lock_hash_of(lock: str, *, python_version: str, implementation: str, platform: str) -> str:
@@ -47,7 +53,7 @@ def lock_hash_of(lock: str, *, python_version: str, implementation: str, platfor
 
 
 class BuildStore:
-    """The builds of this machine. All methods block."""
+    """The builds of this machine. All methods but `has` block."""
 
     def __init__(self, home: Path) -> None:
         self._root = home / "builds"
@@ -66,8 +72,12 @@ class BuildStore:
         # `exists` follows the link: an interpreter that was removed leaves a link to nothing.
         if not (folder / "bin" / "python").exists():
             return None
-        packages = tuple(Package(**package) for package in stored["packages"])
+        packages = tuple(Package(**(one | {"requires": tuple(one.get("requires", ()))})) for one in stored["packages"])
         return ReadyBuild(**(stored | {"packages": packages}))
+
+    async def has(self, lock_hash: str) -> bool:
+        """Whether the complete build of a lock is there."""
+        return await asyncio.to_thread(self.find, lock_hash) is not None
 
     def begin(self) -> Path:
         """A directory to make a build in; the environment itself goes into its `venv`."""
@@ -84,24 +94,80 @@ class BuildStore:
         if target.exists():
             if self.find(ready.lock_hash) is not None:
                 return
-            unwanted = Path(tempfile.mkdtemp(prefix=_UNWANTED, dir=self._root))
-            target.rename(unwanted / "venv")
-            shutil.rmtree(unwanted, ignore_errors=True)
+            self.abandon(self.put_aside(ready.lock_hash))
         (folder / "venv").rename(target)
         _sync_directory(self._root)
 
+    def put_aside(self, lock_hash: str) -> Path:
+        """Take its name from a build, all at once; what is answered is for `abandon`, or for the next start."""
+        unwanted = Path(tempfile.mkdtemp(prefix=_UNWANTED, dir=self._root))
+        try:
+            self.directory(lock_hash).rename(unwanted / "venv")
+        except FileNotFoundError:
+            self.abandon(unwanted)
+            raise
+        return unwanted
+
+    def made_before(self, moment: float) -> list[str]:
+        """The locks of all directories that were complete before a moment, or never became so."""
+        if not self._root.exists():
+            return []
+        complete = [entry for entry in self._root.iterdir() if not entry.name.startswith((_UNFINISHED, _UNWANTED))]
+        return [entry.name for entry in complete if _made_at(entry) < moment]
+
     def abandon(self, folder: Path) -> None:
-        """Remove a directory that `begin` gave, finished or not."""
+        """Remove a directory that `begin` or `put_aside` gave, finished or not."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> int:
-        """Remove what a killed server left unfinished, and say how many directories that were."""
+        """Remove what a killed server left unfinished, and say how many directories that were.
+
+        Tools that it had started may still be at work there; they are ended first, or they would write into what is
+        being removed, and take the time of the next build.
+        """
+        end_processes_below(self._root / _UNFINISHED)
         with suppress(FileNotFoundError):
             left = [entry for entry in self._root.iterdir() if entry.name.startswith((_UNFINISHED, _UNWANTED))]
             for entry in left:
                 shutil.rmtree(entry, ignore_errors=True)
             return len(left)
         return 0
+
+
+def _made_at(folder: Path) -> float:
+    for path in (folder / _MARKER, folder):
+        with suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return float("inf")  # gone meanwhile
+
+
+def end_processes_below(prefix: Path) -> None:
+    """Kill the processes that work in a directory whose path begins so, with all that is in their sessions."""
+    own = os.getsid(0)
+    while sessions := {_session(pid) for pid in _processes() if _works_below(pid, prefix)} - {None, own}:
+        for pid in _processes():
+            if _session(pid) in sessions:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _works_below(pid: int, prefix: Path) -> bool:
+    # A process that has ended, or is another account's, has no such link to read.
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink()).startswith(str(prefix))
+    except OSError:
+        return False
 
 
 def _write_durably(path: Path, content: bytes) -> None:

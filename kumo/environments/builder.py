@@ -6,21 +6,26 @@ It also asks for builds itself where an environment takes its packages from a pr
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.changes import announce
 from kumo.db.session import Database
-from kumo.environments import service
+from kumo.environments import builds, service
 from kumo.environments.assembly import Assembled, Assembler, BuildFailed
 from kumo.environments.build_log import BuildLog, build_log_path
 from kumo.environments.build_store import BuildStore
 from kumo.environments.declared import read_declared
+from kumo.environments.definition import spec_of
+from kumo.environments.imports import Imports
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Build, Environment
 from kumo.environments.spec import EnvironmentSpec
@@ -34,13 +39,16 @@ from kumo.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_BUILDS_AT_ONCE = 2
 _ROUND_SECONDS = 10.0  # changes wake it; this is for what was missed
 _DEFECT = "Something went wrong inside Kumo while this was built. The server's log says more."
 
 
+class BuildCancelled(Exception):
+    """Somebody wants the build to end; the message is the sentence that says who."""
+
+
 class BuilderLoop:
-    """Carries out queued builds, at most two at once."""
+    """Carries out queued builds, the oldest first, at most so many at once as the settings allow."""
 
     def __init__(
         self, database: Database, settings: Settings, clock: Clock, interpreters: Interpreters | None = None
@@ -51,7 +59,11 @@ class BuilderLoop:
         self._clock = clock
         self._store = BuildStore(settings.home)
         self._assembler = Assembler(
-            settings=settings, uv=uv, interpreters=interpreters or Interpreters(uv), store=self._store
+            settings=settings,
+            uv=uv,
+            interpreters=interpreters or Interpreters(uv),
+            store=self._store,
+            imports=Imports(settings.home),
         )
         self._stranded: dict[int, int] = {}  # how often a build's outcome could not be stored, or it hit a defect
 
@@ -59,26 +71,39 @@ class BuilderLoop:
         """Work until cancelled; a build that is cut short is carried out again at the next start."""
         await self.recover()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(_BUILDS_AT_ONCE):
+            workers.create_task(self._follow())
+            for _ in range(self._settings.max_parallel_builds):
                 workers.create_task(self._work())
 
     async def recover(self) -> None:
         """Mend what an ended server has left, before the first step.
 
-        1. Remove directories that were being made. 2. Queue again what was being built. 3. Queue again what is
-        ready by the table but whose directory is gone; its lock is kept, so the same comes out.
+        1. Remove directories that were being made. 2. Queue again what was being built, unless somebody wanted its
+        end. 3. Queue again what runs use by the table but whose directory is gone; its lock is kept, so the same comes
+        out. What else has no directory counts as collected, and is made again when something needs it.
         """
         await asyncio.to_thread(self._store.sweep)
         async with self._database.write() as session:
-            building = await session.scalars(select(Build.id).where(Build.state == BuildState.BUILDING))
-            for build_id in building.all():
-                await _queue_again(session, build_id, BuildState.BUILDING)
+            building = await session.scalars(select(Build).where(Build.state == BuildState.BUILDING))
+            for build in building.all():
+                if build.cancel_requested_by is None:
+                    await builds.queue_again(session, build.id, BuildState.BUILDING)
+                else:
+                    error, now = builds.cancelled_by(build.cancel_requested_by), self._clock()
+                    await _end(session, build, BuildState.CANCELLED, error=error, ended_at=now)
         async with self._database.read() as session:
-            needed = (await session.execute(_ready_builds_in_use())).all()
-        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in needed])
+            ready = (
+                await session.execute(select(Build.id, Build.lock_hash).where(Build.state == BuildState.READY))
+            ).all()
+            active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
+            used = set((await session.scalars(active)).all())
+        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in ready])
         async with self._database.write() as session:
             for build_id in lost:
-                await _queue_again(session, build_id, BuildState.READY)
+                if build_id in used:
+                    await builds.queue_again(session, build_id, BuildState.READY)
+                else:
+                    await builds.move_build(session, build_id, source=BuildState.READY, target=BuildState.COLLECTED)
 
     async def step(self, now: datetime) -> int:
         """Carry out the oldest queued build; 0 when there is none.
@@ -86,7 +111,7 @@ class BuilderLoop:
         1. Ask for builds of environments whose project has changed. 2. Claim one build. 3. Make it. 4. Store the end.
         """
         await self._settle_stranded()
-        await self._follow_projects(now)
+        await self.follow_projects(now)
         build = await self._claim(now)
         if build is None:
             return 0
@@ -109,15 +134,25 @@ class BuilderLoop:
                 if not done:
                     await subscription.wait(_ROUND_SECONDS)
 
+    async def _follow(self) -> None:
+        """Look at projects that change while all workers build: runs wait to hear whether a build is due at all."""
+        with self._database.changes.subscribe("project") as subscription:
+            while True:
+                try:
+                    await self.follow_projects(self._clock())
+                except Exception as error:  # noqa: BLE001 - logged, with its traceback where it is a defect
+                    log_failure(error, loop="builder")
+                await subscription.wait(_ROUND_SECONDS)
+
     async def _settle_stranded(self) -> None:
         """Try once more what the database did not take; what strands twice would do so for ever, and fails."""
         for build_id, times in list(self._stranded.items()):
             async with self._database.write() as session:
-                build = await service.get_build(session, build_id)
+                build = await builds.get_build(session, build_id)
                 if build.state != BuildState.BUILDING:  # it waits for the second try, or went well after all
                     continue
                 if times == 1:
-                    await _queue_again(session, build_id, BuildState.BUILDING)
+                    await builds.queue_again(session, build_id, BuildState.BUILDING)
                     continue
             await self._store_failure(build, _DEFECT, log_bytes=0)
             self._stranded.pop(build_id, None)
@@ -130,7 +165,7 @@ class BuilderLoop:
         async with self._database.write() as session:
             # Skipped where locked: on PostgreSQL two workers look at the same time.
             build_id = await session.scalar(oldest.with_for_update(skip_locked=True))
-            if build_id is None or not await service.move_build(
+            if build_id is None or not await builds.move_build(
                 session,
                 build_id,
                 source=BuildState.QUEUED,
@@ -153,44 +188,86 @@ class BuilderLoop:
             return
         with opened as build_log:
             try:
-                assembled = await self._assembler.assemble(
-                    EnvironmentSpec.from_json(build.spec), lock=build.lock, now=self._clock(), log=build_log
-                )
+                assembled = await self._made(build, build_log)
             except BuildFailed as error:
-                await self._store_failure(build, error.message, log_bytes=_concluded(build_log, error.message))
+                size = _concluded(build_log, error.message)
+                await self._store_failure(build, error.message, log_bytes=size, output=error.output)
+                return
+            except BuildCancelled as error:
+                size = _concluded(build_log, str(error))
+                await self._store_failure(build, str(error), log_bytes=size, state=BuildState.CANCELLED)
                 return
             count = len(assembled.ready.packages)
             packages = "1 package" if count == 1 else f"{count} packages"
             size = _concluded(build_log, f"Ready: {packages} on Python {assembled.ready.python_version}.")
-        await self._store_success(build, assembled, log_bytes=size)
+        try:
+            await self._store_success(build, assembled, log_bytes=size)
+        finally:
+            self._assembler.settle(assembled)
 
-    async def _store_failure(self, build: Build, why: str, *, log_bytes: int) -> None:
+    async def discard(self, lock_hash: str, is_needed: Callable[[str], Awaitable[bool]]) -> bool:
+        """Remove the directory of a lock, unless it is needed, or a build that is under way has just come to it."""
+        return await self._assembler.discard(lock_hash, is_needed)
+
+    async def _made(self, build: Build, build_log: BuildLog) -> Assembled:
+        """Make a build; `BuildFailed` when it cannot be made, `BuildCancelled` when somebody wants its end."""
+        spec = EnvironmentSpec.from_json(build.spec)
+        making = asyncio.create_task(
+            self._assembler.assemble(spec, lock=build.lock, now=self._clock(), log=build_log), name=f"build {build.id}"
+        )
+        watching = asyncio.create_task(self._cancellation_of(build.id), name=f"cancellation of build {build.id}")
+        try:
+            await asyncio.wait((making, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not watching.done():
+                return making.result()
+            if making.done() and making.exception() is None:
+                self._assembler.settle(making.result())
+            raise BuildCancelled(builds.cancelled_by(watching.result()))
+        finally:
+            making.cancel()
+            watching.cancel()
+            await asyncio.gather(making, watching, return_exceptions=True)
+
+    async def _cancellation_of(self, build_id: int) -> str:
+        """Wait until somebody wants the end of a build, and say who."""
+        with self._database.changes.subscribe("build") as subscription:
+            while True:
+                try:
+                    async with self._database.read() as session:
+                        build = await builds.get_build(session, build_id)
+                    if build.cancel_requested_by is not None:
+                        return build.cancel_requested_by
+                except Exception as error:  # noqa: BLE001 - a database that is away ends no build
+                    log_failure(error, loop="builder")
+                await subscription.wait(_ROUND_SECONDS)
+
+    async def _store_failure(
+        self,
+        build: Build,
+        why: str,
+        *,
+        log_bytes: int,
+        output: str | None = None,
+        state: BuildState = BuildState.FAILED,
+    ) -> None:
+        end = {"error": why, "error_output": output, "ended_at": self._clock(), "log_bytes": log_bytes}
         async with self._database.write() as session:
-            await service.move_build(
-                session,
-                build.id,
-                source=BuildState.BUILDING,
-                target=BuildState.FAILED,
-                error=why,
-                ended_at=self._clock(),
-                log_bytes=log_bytes,
-            )
-            if build.environment_id is not None:
-                announce(session, "environment", build.environment_id)
-        log.info("build failed", build_id=build.id, why=why)
+            await _end(session, build, state, **end)
+        log.info("build failed" if state is BuildState.FAILED else "build was cancelled", build_id=build.id, why=why)
 
     async def _store_success(self, build: Build, assembled: Assembled, *, log_bytes: int) -> None:
         ready = assembled.ready
         async with self._database.write() as session:
-            moved = await service.move_build(
+            moved = await _end(
                 session,
-                build.id,
-                source=BuildState.BUILDING,
-                target=BuildState.READY,
+                build,
+                BuildState.READY,
                 lock=assembled.lock,
                 lock_hash=ready.lock_hash,
                 python_version=ready.python_version,
-                packages=[{"name": package.name, "version": package.version} for package in ready.packages],
+                interpreter_path=ready.interpreter_path or None,
+                packages=[asdict(package) for package in ready.packages],
+                size_bytes=sum(package.size_bytes for package in ready.packages),
                 ended_at=self._clock(),
                 log_bytes=log_bytes,
             )
@@ -198,7 +275,8 @@ class BuilderLoop:
                 await _activate(session, build.environment_id, build.id)
         log.info("build is ready", build_id=build.id, lock_hash=ready.lock_hash)
 
-    async def _follow_projects(self, now: datetime) -> None:
+    async def follow_projects(self, now: datetime) -> None:
+        """Ask for builds of environments whose project declares something else than before."""
         async with self._database.read() as session:
             changed = (await session.scalars(_environments_behind_their_project())).all()
         for environment_id in changed:
@@ -215,15 +293,14 @@ class BuilderLoop:
             environment = await session.get(Environment, environment_id, with_for_update=True)
             if environment is None or environment.deleted_at is not None or environment.project_id != project_id:
                 return
-            environment.snapshot_id = declared.snapshot_id
-            if isinstance(declared.spec, InvalidInput):
-                await service.record_refusal(session, environment, declared.spec.message, now)
+            if environment.snapshot_id == declared.snapshot_id:  # another worker has looked meanwhile
                 return
-            wanted = service.spec_of(service.definition_of(environment), declared.spec)
-            latest = await service.build_or_none(session, environment.latest_build_id)
-            if latest is None or latest.spec_hash != wanted.content_hash():
-                found = service.Declared(snapshot_id=declared.snapshot_id, spec=declared.spec)
-                await service.request_build(session, environment, found, now)
+            if isinstance(declared.spec, InvalidInput):
+                environment.snapshot_id = declared.snapshot_id
+                await builds.record_refusal(session, environment, declared.spec.message, now)
+                return
+            spec = spec_of(service.definition_of(environment), declared.spec)
+            await builds.follow_declaration(session, environment, spec, snapshot_id=declared.snapshot_id, now=now)
 
     def _lost(self, builds: list[tuple[int, str]]) -> list[int]:
         return [build_id for build_id, lock_hash in builds if self._store.find(lock_hash) is None]
@@ -236,25 +313,19 @@ def _concluded(build_log: BuildLog, sentence: str) -> int:
     return build_log.size
 
 
-async def _queue_again(session: AsyncSession, build_id: int, source: BuildState) -> None:
-    await service.move_build(session, build_id, source=source, target=BuildState.QUEUED, started_at=None, ended_at=None)
+async def _end(session: AsyncSession, build: Build, state: BuildState, **columns: Any) -> bool:
+    """Store how a build ended; False when it was not being made any more."""
+    if build.environment_id is not None:
+        announce(session, "environment", build.environment_id)
+    return await builds.move_build(session, build.id, source=BuildState.BUILDING, target=state, **columns)
 
 
 async def _activate(session: AsyncSession, environment_id: int, build_id: int) -> None:
-    """Let runs use a build, unless a newer one has been asked for meanwhile."""
+    """Let runs use a build, unless another one was asked for or activated meanwhile."""
     await session.execute(
         update(Environment)
-        .where(Environment.id == environment_id, Environment.latest_build_id == build_id)
-        .values(active_build_id=build_id)
-    )
-    announce(session, "environment", environment_id)
-
-
-def _ready_builds_in_use() -> Select[int, str | None]:
-    """The builds that the next run may take: active in an environment, or of a project itself."""
-    active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
-    return select(Build.id, Build.lock_hash).where(
-        Build.state == BuildState.READY, or_(Build.environment_id.is_(None), Build.id.in_(active))
+        .where(Environment.id == environment_id, Environment.wanted_build_id == build_id)
+        .values(active_build_id=build_id, wanted_build_id=None)
     )
 
 

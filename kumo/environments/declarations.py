@@ -15,8 +15,11 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.requirements import check_requirement, include_of, logical_lines, parse_packages
@@ -55,6 +58,17 @@ def declaration_of(files: Mapping[str, bytes] | ReadFile, script: str | None = N
         or _requirements_file(read, project)
         or _without_dependencies(read, project)
     )
+
+
+def direct_requirements(spec: EnvironmentSpec) -> list[Requirement]:
+    """What a spec asks for by name; of a locked project that is what its `pyproject.toml` lists."""
+    if spec.pyproject is None:
+        return [Requirement(line.split(" --hash=")[0]) for line in spec.requirements]
+    found = []
+    for line in tomllib.loads(spec.pyproject).get("project", {}).get("dependencies", []):
+        with suppress(InvalidRequirement):  # uv has read the lock, not this
+            found.append(Requirement(line))
+    return found
 
 
 def script_of(command: str) -> str | None:

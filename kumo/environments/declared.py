@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from kumo.db.session import Database
 from kumo.environments.declarations import declaration_of
+from kumo.environments.definition import Declared, EnvironmentDefinition
 from kumo.environments.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
 from kumo.projects.models import Project, Snapshot
@@ -44,6 +45,16 @@ async def read_declared(database: Database, settings: Settings, project_id: int)
     except InvalidInput as error:
         return ReadDeclaration(snapshot_id=snapshot_id, spec=error)
     return ReadDeclaration(snapshot_id=snapshot_id, spec=spec)
+
+
+async def declared_of(database: Database, settings: Settings, definition: EnvironmentDefinition) -> Declared | None:
+    """What the project of a definition declares, where it has one; `InvalidInput` when that cannot be used."""
+    if definition.project_id is None:
+        return None
+    found = await read_declared(database, settings, definition.project_id)
+    if isinstance(found.spec, InvalidInput):
+        raise InvalidInput.at("project_id", found.spec.message)
+    return Declared(snapshot_id=found.snapshot_id, spec=found.spec)
 
 
 def _declared(store: SnapshotStore, tree_hash: str) -> EnvironmentSpec:

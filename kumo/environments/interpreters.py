@@ -6,20 +6,24 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from kumo.environments.places import source_of
+from kumo.environments.probe import OLDEST, probe
 from kumo.environments.pythons import PythonRequest
-from kumo.environments.uv import Uv, pyenv_root
+from kumo.environments.uv import Uv
 from kumo.errors import InvalidInput
 
 _KEPT_SECONDS = 60.0
-_OLDEST = Version("3.8")  # uv promises nothing for older ones
+
+
+AddedPaths = Callable[[], Awaitable[Sequence[Path]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +34,23 @@ class Interpreter:
     version: str
     implementation: str  # "cpython", "pypy"
     architecture: str
-    source: str  # who put it there: "system", "pyenv" or "uv"
+    source: str  # who put it there, see `places.source_of`; "added" where a person has named its path
     supported: bool  # whether environments can be built with it
     is_default: bool = field(default=False)  # what is taken when nothing is asked for
+    problem: str | None = None  # of one that was added: why it does not work any more; then it has no version
+
+
+async def _none_added() -> Sequence[Path]:
+    return ()
 
 
 class Interpreters:
     """The interpreters of this machine; looked up at most once a minute, because each is started to ask it."""
 
-    def __init__(self, uv: Uv) -> None:
+    def __init__(self, uv: Uv, added: AddedPaths = _none_added) -> None:
+        """`added` gives the paths that people have named."""
         self._uv = uv
+        self._added = added
         self._looking = asyncio.Lock()
         self._found: tuple[Interpreter, ...] = ()
         self._found_at = float("-inf")
@@ -51,7 +62,9 @@ class Interpreters:
             # Whoever waited for another's search takes what that one found.
             fresh = self._found_at >= asked_at if refresh else monotonic() - self._found_at < _KEPT_SECONDS
             if not fresh:
-                self._found = describe(await self._uv.list_interpreters())
+                listed, paths = await asyncio.gather(self._uv.list_interpreters(), self._added())
+                added = await asyncio.gather(*(_look_at(path) for path in paths))
+                self._found = await asyncio.to_thread(describe, listed, self._uv.home, added)
                 self._found_at = monotonic()
             return self._found
 
@@ -69,8 +82,10 @@ class Interpreters:
         return found
 
 
-def describe(listed: Sequence[dict[str, Any]]) -> tuple[Interpreter, ...]:
-    """The list of uv as interpreters: each executable once, whatever the number of its names."""
+def describe(
+    listed: Sequence[dict[str, Any]], home: Path, added: Sequence[Interpreter] = ()
+) -> tuple[Interpreter, ...]:
+    """The list of uv as interpreters, each executable once, whatever the number of its names; and those added."""
     by_file: dict[str, Interpreter] = {}
     for entry in listed:
         if (
@@ -80,10 +95,12 @@ def describe(listed: Sequence[dict[str, Any]]) -> tuple[Interpreter, ...]:
         ):
             continue
         # uv names the executable itself before the links to it.
-        by_file.setdefault(os.path.realpath(entry["path"]), _interpreter(entry))
-    newest_first = sorted(by_file.values(), key=lambda one: Version(one.version), reverse=True)
+        by_file.setdefault(os.path.realpath(entry["path"]), _interpreter(entry, home))
+    named = {one.path for one in added}
+    found = [one for one in by_file.values() if one.path not in named]
+    newest_first = sorted([*found, *added], key=_by_version, reverse=True)
     default = _default(newest_first)
-    return tuple(_as_default(one) if one is default else one for one in newest_first)
+    return tuple(replace(one, is_default=True) if one is default else one for one in newest_first)
 
 
 def choose(interpreters: Sequence[Interpreter], request: PythonRequest | None) -> Interpreter | None:
@@ -95,15 +112,32 @@ def choose(interpreters: Sequence[Interpreter], request: PythonRequest | None) -
     return max(suitable, key=_preference, default=None)
 
 
-def _interpreter(entry: dict[str, Any]) -> Interpreter:
+async def _look_at(path: Path) -> Interpreter:
+    """One that was added, as it is now."""
+    try:
+        facts = await probe(path)
+    except InvalidInput as error:
+        return Interpreter(
+            path=path,
+            version="",
+            implementation="",
+            architecture="",
+            source="added",
+            supported=False,
+            problem=error.message,
+        )
+    return Interpreter(path=path, **asdict(facts), source="added", supported=True)
+
+
+def _interpreter(entry: dict[str, Any], home: Path) -> Interpreter:
     version = Version(entry["version"])
     return Interpreter(
         path=Path(entry["path"]),
         version=entry["version"],
         implementation=entry.get("implementation", "cpython"),
         architecture=entry.get("arch", platform.machine()),
-        source=_source(Path(os.path.realpath(entry["path"]))),
-        supported=version.release >= _OLDEST.release,
+        source=source_of(Path(entry["path"]), home),
+        supported=version.release >= OLDEST.release,
     )
 
 
@@ -120,20 +154,13 @@ def _default(newest_first: Sequence[Interpreter]) -> Interpreter | None:
     return next(iter(candidates), None)
 
 
-def _as_default(one: Interpreter) -> Interpreter:
-    return Interpreter(**(vars(one) | {"is_default": True}))
-
-
 def _preference(one: Interpreter) -> tuple[bool, bool, Version]:
     version = Version(one.version)
     return one.implementation == "cpython", not version.is_prerelease, version
 
 
-def _source(path: Path) -> str:
-    if path.is_relative_to(os.path.realpath(pyenv_root())):
-        return "pyenv"
-    managed = os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python"
-    return "uv" if path.is_relative_to(os.path.realpath(managed)) else "system"
+def _by_version(one: Interpreter) -> Version:
+    return Version(one.version or "0")
 
 
 def _is_version(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Routes of builds and of what they print; the same under their environment and on their own."""
+"""Routes of what builds print; the same under their environment and on their own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from fastapi.responses import Response, StreamingResponse
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.db.session import Database
-from kumo.environments import service
-from kumo.environments.answers import build_answer, log_of
+from kumo.environments import builds
+from kumo.environments.answers import log_of
 from kumo.environments.models import Build
-from kumo.environments.schemas import BuildOut
-from kumo.environments.states import BuildState
+from kumo.environments.states import UNFINISHED, BuildState
 from kumo.http import DatabaseDep, ReadSession, RowId, error_answers
 from kumo.logs.follow import sse_of
 from kumo.logs.store import LogFile
@@ -41,12 +40,6 @@ LastEventId = Annotated[int | None, Header(ge=0, lt=1 << 63, description="Resume
 Reader = Annotated[Actor, require(Permission.READ)]
 
 
-@router.get("/builds/{build_id}", summary="Show a build", responses=_ANSWERS)
-async def get_build(build_id: RowId, _actor: Reader, request: Request, session: ReadSession) -> BuildOut:
-    """One build, of an environment or of a project."""
-    return build_answer(await service.get_build(session, build_id), request.app.state.settings)
-
-
 @router.get("/builds/{build_id}/log", summary="Read a build's log", response_class=Response, responses=_ANSWERS | _TEXT)
 async def read_build_log(  # noqa: PLR0913 - one parameter for each way to say which part
     build_id: RowId,
@@ -58,7 +51,7 @@ async def read_build_log(  # noqa: PLR0913 - one parameter for each way to say w
     tail: Tail = None,
 ) -> Response:
     """Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far."""
-    return await _part(request, await service.get_build(session, build_id), offset, limit, tail)
+    return await _part(request, await builds.get_build(session, build_id), offset, limit, tail)
 
 
 @router.get(
@@ -78,7 +71,7 @@ async def read_environment_build_log(  # noqa: PLR0913 - one parameter for each 
     tail: Tail = None,
 ) -> Response:
     """Bytes of the log. `X-Log-Offset` says where they lie, `X-Log-Size` how many there are so far."""
-    build = await service.get_build(session, build_id, environment_id=environment_id)
+    build = await builds.get_build(session, build_id, environment_id=environment_id)
     return await _part(request, build, offset, limit, tail)
 
 
@@ -98,7 +91,7 @@ async def stream_build_log(
 ) -> StreamingResponse:
     """Server-sent events: each `log` holds a piece of text, and its id is the offset after it."""
     async with database.read() as session:
-        build = await service.get_build(session, build_id)
+        build = await builds.get_build(session, build_id)
     return _stream(request, database, build, offset if last_event_id is None else last_event_id)
 
 
@@ -119,12 +112,12 @@ async def stream_environment_build_log(  # noqa: PLR0913 - one parameter for eac
 ) -> StreamingResponse:
     """Server-sent events: each `log` holds a piece of text, and its id is the offset after it."""
     async with database.read() as session:
-        build = await service.get_build(session, build_id, environment_id=environment_id)
+        build = await builds.get_build(session, build_id, environment_id=environment_id)
     return _stream(request, database, build, offset if last_event_id is None else last_event_id)
 
 
 def _is_final(state: str) -> bool:
-    return state in (BuildState.READY, BuildState.FAILED)
+    return BuildState(state) not in UNFINISHED
 
 
 async def _part(request: Request, build: Build, offset: int, limit: int, tail: int | None) -> Response:
@@ -167,7 +160,7 @@ def _ended(
             return None
         asked = True
         async with database.read() as session:
-            state = (await service.get_build(session, build_id)).state
+            state = (await builds.get_build(session, build_id)).state
         return state if _is_final(state) else None
 
     return ended

@@ -11,7 +11,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kumo.db.base import Base, id_column
 
 _PRESENT = text("deleted_at IS NULL")
+_READY = text("state = 'ready'")
 _UNFINISHED = text("state IN ('queued', 'building')")
+
+
+class InterpreterRow(Base):
+    """The number of an interpreter that was once met at a path; what it is, it says itself (`interpreters`)."""
+
+    __tablename__ = "interpreters"
+
+    id: Mapped[int] = id_column()
+    path: Mapped[str] = mapped_column(Text, unique=True)
+    is_added: Mapped[bool] = mapped_column(default=False)  # a person has named the path; it need not be found otherwise
+    created_at: Mapped[datetime]
 
 
 class Environment(Base):
@@ -31,9 +43,13 @@ class Environment(Base):
     index_url: Mapped[str | None] = mapped_column(Text)
     # No foreign keys: builds point here, and a circle could not be created or dropped table by table.
     active_build_id: Mapped[int | None] = mapped_column(BigInteger)  # what runs use
-    latest_build_id: Mapped[int | None] = mapped_column(BigInteger)
-    # The project's state that the latest build was asked for; when the project has another, a build is due.
+    latest_build_id: Mapped[int | None] = mapped_column(BigInteger)  # the one with the highest generation
+    # What becomes active once it is ready: the build that was asked for last, unless another was activated since.
+    wanted_build_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_generation: Mapped[int] = mapped_column(default=0)
+    # The project's state that was looked at last; when the project has another, a build may be due.
     snapshot_id: Mapped[int | None] = mapped_column(BigInteger)
+    spec_hash: Mapped[str | None] = mapped_column(String(64))  # of what was asked for last
     task_count: Mapped[int] = mapped_column(default=0)  # kept by the tasks
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -54,23 +70,33 @@ class Build(Base):
     id: Mapped[int] = id_column()
     environment_id: Mapped[int | None] = mapped_column(ForeignKey("environments.id"))
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))  # of a project's own declaration
+    generation: Mapped[int | None]  # counts the builds of an environment from 1; None in a project's own
     state: Mapped[str] = mapped_column(String(20))
     spec_hash: Mapped[str] = mapped_column(String(64))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
     python_version: Mapped[str | None] = mapped_column(String(40))
+    interpreter_path: Mapped[str | None] = mapped_column(Text)  # of the interpreter that the build stands on
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
-    packages: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
+    packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of all packages, whether or not others share them
     error: Mapped[str | None] = mapped_column(Text)
+    error_output: Mapped[str | None] = mapped_column(Text)  # the end of what the tool that failed printed, as it is
     log_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    cancel_requested_by: Mapped[str | None] = mapped_column(String(200))  # the builder ends it and stores the end
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]  # by a run, to the hour: a write for each run would cost more than it says
 
     __table_args__ = (
         # The builder's question, every two seconds: what is not done? It stays small whatever the history.
         Index("ix_builds_unfinished", "state", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        # The collector's questions: what is ready and not used, and who has this directory?
+        Index("ix_builds_ready", "ended_at", sqlite_where=_READY, postgresql_where=_READY),
+        Index("ix_builds_lock_hash", "lock_hash"),
         Index("ix_builds_environment_id", "environment_id", "id"),  # the builds of an environment, newest first
+        Index("uq_builds_generation", "environment_id", "generation", unique=True),
         Index("ix_builds_project_id", "project_id", "spec_hash", "id"),  # the run path: is there one already?
         {"sqlite_autoincrement": True},
     )

@@ -13,10 +13,16 @@ _BUILD_EXAMPLE: JsonDict = {
     "id": 17,
     "environment_id": 4,
     "project_id": None,
+    "generation": 3,
     "state": "ready",
+    "queue_position": None,
+    "is_being_cancelled": False,
     "python_version": "3.12.1",
+    "interpreter_path": "/usr/bin/python3.12",
     "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
+    "size_bytes": 5767168,
     "error": None,
+    "error_output": None,
     "log_bytes": 1342,
     "created_at": "2026-01-05T12:00:00Z",
     "started_at": "2026-01-05T12:00:00Z",
@@ -41,16 +47,99 @@ IndexUrl = Annotated[
 ]
 
 
+class NamedEnvironment(BaseModel):
+    """An environment by its name."""
+
+    id: int
+    name: str
+
+
 class InterpreterOut(BaseModel):
     """One Python of this machine."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 3,
+                "path": "/usr/bin/python3.12",
+                "version": "3.12.1",
+                "implementation": "cpython",
+                "architecture": "x86_64",
+                "source": "system",
+                "supported": True,
+                "is_default": True,
+                "problem": None,
+                "environments": [{"id": 4, "name": "etl"}],
+                "task_count": 2,
+            }
+        }
+    )
+
+    id: int
     path: str
-    version: str
+    version: Annotated[str, Field(description="Empty where it does not work any more.")]
     implementation: str
     architecture: str
-    source: str
+    source: Annotated[
+        Literal["system", "pyenv", "conda", "uv", "kumo", "added"],
+        Field(description="Who put it there: `kumo` installed it, `added` was named by its path."),
+    ]
     supported: Annotated[bool, Field(description="Whether environments can be built with it.")]
     is_default: Annotated[bool, Field(description="Taken where nothing is asked for.")]
+    problem: Annotated[str | None, Field(description="Why one that was added does not work any more.")]
+    environments: Annotated[list[NamedEnvironment], Field(description="Those whose build in use stands on it.")]
+    task_count: Annotated[int, Field(description="How many tasks have one of these environments.")]
+
+
+class InterpreterAdd(Input):
+    """An interpreter that Kumo does not find by itself."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"path": "/opt/python3.12/bin/python3"}})
+
+    path: Annotated[str, Field(min_length=1, max_length=4000, description="Of the executable, on the server.")]
+
+
+class InstallRequest(Input):
+    """A Python to download and install."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"version": "3.13"}})
+
+    version: Annotated[str, Field(max_length=20, description="3.13 for the newest of them, or 3.13.1.")]
+
+
+class InstallOut(BaseModel):
+    """How the installation of a Python goes; Kumo remembers it until it ends."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "version": "3.13",
+                "state": "running",
+                "message": "Downloading cpython-3.13.1-linux-x86_64-gnu (download) (29.9MiB)",
+                "downloaded_bytes": 10485760,
+                "total_bytes": 31352422,
+                "started_at": "2026-01-05T12:00:00Z",
+                "ended_at": None,
+            }
+        }
+    )
+
+    id: int
+    version: str
+    state: Literal["running", "done", "failed"]
+    message: Annotated[str, Field(description="What it does; at the end, what came of it.")]
+    downloaded_bytes: int
+    total_bytes: Annotated[int | None, Field(description="Rounded; null until it is known.")]
+    started_at: UtcMoment
+    ended_at: UtcMoment | None
+
+
+class InstallList(BaseModel):
+    """Installations since the server was started, the newest first."""
+
+    items: list[InstallOut]
+    next_cursor: None = None
 
 
 class InterpreterList(BaseModel):
@@ -68,10 +157,22 @@ class BuildOut(BaseModel):
     id: int
     environment_id: int | None
     project_id: int | None
-    state: Literal["queued", "building", "ready", "failed"]
+    generation: Annotated[
+        int | None, Field(description="Counts the builds of an environment from 1; null in a project's own.")
+    ]
+    state: Literal["queued", "building", "ready", "failed", "cancelled", "collected"]
+    queue_position: Annotated[int | None, Field(description="1 is built next; null when it does not wait.")]
+    is_being_cancelled: Annotated[bool, Field(description="Its end was asked for and has not come yet.")]
     python_version: str | None
+    interpreter_path: Annotated[str | None, Field(description="Of the interpreter that the build stands on.")]
     lock_hash: str | None
+    size_bytes: Annotated[
+        int | None, Field(description="Of all its packages; on the disk they are shared with other builds.")
+    ]
     error: str | None
+    error_output: Annotated[
+        str | None, Field(description="The end of what the tool that failed printed, as it is: uv's own explanation.")
+    ]
     log_bytes: int
     created_at: UtcMoment
     started_at: UtcMoment | None
@@ -86,11 +187,62 @@ class BuildList(BaseModel):
     next_cursor: str | None
 
 
+class PackageVersion(BaseModel):
+    """One package at its version."""
+
+    name: str
+    version: str
+
+
+class PythonChange(BaseModel):
+    """The Python of two builds."""
+
+    before: str | None
+    after: str | None
+
+
+class PackageChange(BaseModel):
+    """One package that both builds hold, in two versions."""
+
+    name: str
+    before: str
+    after: str
+    is_upgrade: Annotated[bool | None, Field(description="Whether `after` is newer; null when that cannot be said.")]
+
+
+class BuildChanges(BaseModel):
+    """What changes from the build `against` to this one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "build_id": 18,
+                "against": 17,
+                "python": {"before": "3.12.1", "after": "3.13.0"},
+                "added": [{"name": "idna", "version": "3.11"}],
+                "removed": [],
+                "changed": [{"name": "rich", "before": "14.0.0", "after": "14.1.0", "is_upgrade": True}],
+            }
+        }
+    )
+
+    build_id: int
+    against: Annotated[int | None, Field(description="Null for the first build, which adds everything.")]
+    python: Annotated[PythonChange | None, Field(description="Null when both use the same version.")]
+    added: list[PackageVersion]
+    removed: list[PackageVersion]
+    changed: list[PackageChange]
+
+
 class PackageOut(BaseModel):
     """One installed package."""
 
     name: str
     version: str
+    size_bytes: int
+    is_direct: Annotated[bool, Field(description="Asked for by name, not only needed by others.")]
+    requires: Annotated[list[str], Field(description="Names of the packages here that it needs.")]
+    required_by: Annotated[list[str], Field(description="Names of the packages here that need it.")]
 
 
 class PackageList(BaseModel):
@@ -136,7 +288,7 @@ class EnvironmentChange(EnvironmentFields):
 
 
 class EnvironmentOut(BaseModel):
-    """An environment, with the build that runs use and the latest one."""
+    """An environment, with the build that runs use, the latest one, and the one that runs will use."""
 
     id: int
     version: int
@@ -151,6 +303,7 @@ class EnvironmentOut(BaseModel):
     task_count: int
     active_build: BuildOut | None
     latest_build: BuildOut | None
+    wanted_build: Annotated[BuildOut | None, Field(description="Becomes the active one as soon as it is ready.")]
     created_at: UtcMoment
     updated_at: UtcMoment
 

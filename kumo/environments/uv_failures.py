@@ -16,6 +16,7 @@ _ADDRESS = re.compile(r"https?://[^\s`)>]+")
 _NETWORK = re.compile(
     r"client error \(Connect\)|dns error|timed? ?out|connection (?:closed|reset)|request failed", re.IGNORECASE
 )
+_OFFLINE = re.compile(r"connectivity is disabled|offline Python installation")
 _STATUS = re.compile(r"HTTP status (?:client|server) error \((?P<status>\d{3})")
 _REFUSED = re.compile(r"hint: An index (?:URL )?\(http[^)]+\)[^\n]*?\b(?P<status>401|403)\b")
 _NOT_FOUND = re.compile(r"(?P<name>\S+) was not found in (?:the package registry|the provided package locations)")
@@ -37,6 +38,31 @@ def explain(output: str) -> str:
         if sentence := rule(output):
             return _one_line(sentence)
     return _one_line(_own_words(output))
+
+
+def explain_install(output: str, version: str) -> str:
+    """Why uv could not install a Python, on one line."""
+    server = f"the server{_host(output)}"
+    status = _STATUS.search(output)
+    refuses = f"gives no Python {version} (HTTP {status['status']})" if status else ""
+    reasons = (
+        (is_full_disk(output), FULL_DISK),
+        ("No download found" in output, f"There is no Python {version} to download for this machine."),
+        (_OFFLINE.search(output), "Kumo is set to work without the network: nothing can be downloaded."),
+        (status, f"T{server[1:]} {refuses}. {_BY_OTHER_MEANS}"),
+        (
+            _NETWORK.search(output),
+            f"This machine cannot reach {server}, where Python is downloaded from. {_BY_OTHER_MEANS}",
+        ),
+        ("Hash mismatch" in output, f"What {server} gives for Python {version} does not have the expected hash."),
+    )
+    return next((reason for applies, reason in reasons if applies), _one_line(_own_words(output)))
+
+
+_BY_OTHER_MEANS = (
+    "Set KUMO_PYTHON_MIRROR_URL to a mirror that this machine can reach, or install that Python by other means and add "
+    "its path."
+)
 
 
 def is_full_disk(text: str) -> bool:

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo import throttle
 from kumo.db.session import Database
-from kumo.environments import service as environments
+from kumo.environments import builds
 from kumo.environments.declarations import declaration_of, script_of
 from kumo.environments.interpreters import Interpreters
-from kumo.environments.models import Build
+from kumo.environments.models import Build, Environment
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.errors import KumoError
@@ -124,7 +124,7 @@ class Preparation:
     async def prepare(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         """Find the build of a run that was learnt about, ordering it where there is none yet."""
         if run.exact_of is not None:
-            return await self._repeated(session, run)
+            return await self._repeated(session, run, now)
         found = await self._find(session, run, now)
         if not isinstance(found, Ready):
             return found
@@ -137,20 +137,30 @@ class Preparation:
 
     async def _find(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
         if run.environment_id is not None:
-            build = await environments.build_for_environment(session, run.environment_id)
-            if build is None:
-                return Impossible(reason="Its environment has no build. Build it, then run again.")
-            return self._judge(build)
+            return await self._find_in_environment(session, run.environment_id, now)
         declared = self._known[_key(run)].declared
         if declared is None:
             return await self._default()
         if isinstance(declared, KumoError):
             return Impossible(reason=f"Its environment cannot be built: {declared.message}")
         try:
-            build = await environments.build_for_project(session, run.project_id, declared, now)
+            build = await builds.build_for_project(session, run.project_id, declared, now)
         except KumoError as error:
             return Impossible(reason=f"Its environment cannot be built: {error.message}")
-        return self._judge(build)
+        return await self._judge(session, build, now)
+
+    async def _find_in_environment(
+        self, session: AsyncSession, environment_id: int, now: datetime
+    ) -> Ready | Waits | Impossible:
+        environment = await session.get(Environment, environment_id)
+        if environment is None or environment.deleted_at is not None:
+            return Impossible(reason="Its environment was deleted. Give its task another one, then run it again.")
+        if await builds.is_behind_its_project(session, environment):
+            return Waits(reason=WAITS_FOR_BUILD)
+        build = await builds.build_for_environment(session, environment, now)
+        if build is None:
+            return Impossible(reason="Its environment has no build. Build it, then run again.")
+        return await self._judge(session, build, now)
 
     async def as_before(self, session: AsyncSession, run: Run) -> Ready:
         """What a run that is starting was given when it was claimed."""
@@ -163,15 +173,18 @@ class Preparation:
         assert build is not None, "a run's build outlives the run"
         return replace(self._in_build(build), variables=variables)
 
-    async def _repeated(self, session: AsyncSession, run: Run) -> Ready | Impossible:
-        """What the run had that this one repeats, as far as it still exists."""
+    async def _repeated(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
+        """What the run had that this one repeats; a build that was collected meanwhile is made again from its lock."""
+        if run.build_id is not None:
+            found = await self._judge(session, await builds.hold(session, run.build_id), now)
+            if not isinstance(found, Ready):
+                return found
         try:
             ready = await self.as_before(session, run)
         except KumoError as error:
             return Impossible(reason=error.message)
         if not ready.interpreter.exists():
-            what = "interpreter" if run.build_id is None else "build"
-            return Impossible(reason=f"The {what} of run {run.exact_of} is gone: {ready.interpreter}.")
+            return Impossible(reason=f"The interpreter of run {run.exact_of} is gone: {ready.interpreter}.")
         return ready
 
     async def attempt_spec(self, run: Run, ready: Ready, project_name: str) -> AttemptSpec:
@@ -197,15 +210,20 @@ class Preparation:
         return Ready(build_id=None, interpreter=interpreter.path)
 
     def _in_build(self, build: Build) -> Ready:
-        python = environments.bin_directory(build, self._settings) / "python"
+        python = builds.bin_directory(build, self._settings) / "python"
         return Ready(build_id=build.id, interpreter=python)
 
-    def _judge(self, build: Build) -> Ready | Waits | Impossible:
+    async def _judge(self, session: AsyncSession, build: Build, now: datetime) -> Ready | Waits | Impossible:
         state = BuildState(build.state)
-        if state is BuildState.READY:
-            return self._in_build(build)
-        if state is BuildState.FAILED:
+        if state in (BuildState.FAILED, BuildState.CANCELLED):
             return Impossible(reason=f"Its environment could not be built: {build.error}")
+        if state is BuildState.READY:
+            ready = self._in_build(build)
+            # Follows the link: an interpreter that was removed is noticed too.
+            if ready.interpreter.exists():
+                builds.note_use(build, now)
+                return ready
+        await builds.make_again(session, build)
         return Waits(reason=WAITS_FOR_BUILD)
 
     def _declared(self, tree_hash: str, command: str) -> EnvironmentSpec | None:

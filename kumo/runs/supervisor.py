@@ -177,7 +177,7 @@ class Supervisor:
 
     async def forever(self) -> None:
         """Go round until cancelled."""
-        with self._database.changes.subscribe("queue", "stop", "build") as subscription:
+        with self._database.changes.subscribe("queue", "stop", "build", "environment") as subscription:
             self._dispatcher.listen(subscription.wake)
             full_at = monotonic()
             changes: list[Change] = []
@@ -185,7 +185,7 @@ class Supervisor:
                 full = monotonic() >= full_at or any(change.kind == "stop" for change in changes)
                 if full:
                     full_at = monotonic() + _FULL_ROUND_SECONDS
-                builds_changed = any(change.kind == "build" for change in changes)
+                builds_changed = any(change.kind in ("build", "environment") for change in changes)
                 moved = await self.step(self._clock(), full=full, builds_changed=builds_changed)
                 if moved:
                     # More is likely to come, and ten runs cost one round little more than one run.

@@ -138,8 +138,11 @@ async def events(_actor: Annotated[Actor, require(Permission.READ)], database: D
     )
 
 
+_TOLD = ("run", "task", "build", "project", "environment", "variable", "interpreter")
+
+
 async def _events(database: Database) -> AsyncIterator[bytes]:
-    with database.changes.subscribe("run", "task", "build", "project", "environment", "variable") as subscription:
+    with database.changes.subscribe(*_TOLD) as subscription:
         yield b"retry: 1000\nevent: reset\ndata: {}\n\n"
         while True:
             changes = await subscription.wait(_KEEP_ALIVE_SECONDS)

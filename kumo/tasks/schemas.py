@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from kumo.environments.schemas import NamedEnvironment
 from kumo.http import Input, RowId, UtcMoment
 from kumo.tasks.policies import DEFAULT_LOG_BYTES
 from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
@@ -167,3 +168,48 @@ class TaskList(BaseModel):
 
     items: list[TaskOut]
     next_cursor: str | None
+
+
+class NamedTask(BaseModel):
+    """A task by its name."""
+
+    id: int
+    name: str
+
+
+class EnvironmentUsage(BaseModel):
+    """Who uses an environment, and what its builds take."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "environment_id": 4,
+                "tasks": [{"id": 7, "name": "nightly"}],
+                "ready_builds": 2,
+                "size_bytes": 96468992,
+            }
+        }
+    )
+
+    environment_id: int
+    tasks: list[NamedTask]
+    ready_builds: int
+    size_bytes: int = Field(description="Of the packages in them; on the disk they are shared with other builds.")
+
+
+class InterpreterUsage(BaseModel):
+    """Who uses an interpreter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "interpreter_id": 3,
+                "environments": [{"id": 4, "name": "etl"}],
+                "tasks": [{"id": 7, "name": "nightly"}],
+            }
+        }
+    )
+
+    interpreter_id: int
+    environments: list[NamedEnvironment]
+    tasks: list[NamedTask]

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from kumo.cli import app
+from kumo.environments.states import BuildState
 from kumo.errors import KumoError
 from kumo.http import STATUS_OF_CODE
 from kumo.runs.states import TRANSITIONS, RunState
@@ -73,6 +74,10 @@ def test_the_drawing_of_a_runs_life_equals_the_table_of_moves() -> None:
 def test_every_state_and_every_reason_of_a_skipped_slot_is_explained() -> None:
     explained = set(rows(DOCS / "run-lifecycle.md"))
     assert set(RunState) | set(Skip) <= explained
+
+
+def test_every_state_of_a_build_is_explained() -> None:
+    assert set(BuildState) <= set(rows(DOCS / "environments.md"))
 
 
 def test_every_package_of_kumo_has_its_line_in_the_architecture() -> None:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
+from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
+from kumo.environments import api, builds_api, interpreters_api, log_api
 from kumo.environments.assembly import Assembled, Assembler
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.imports import Imports
+from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.registry import added_paths
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
+from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
 from kumo.settings import Settings
+from kumo.tasks import usage_api
+from kumo.tasks.api import deletion_router
+from tests.environments.asking import SignedIn
 from tests.environments.package_index import PackageIndex, serve_packages
 from tests.fakes import ManualClock
 
@@ -53,13 +64,44 @@ def index_settings(settings: Settings, package_index: PackageIndex) -> Settings:
     return settings.model_copy(update={"package_index_url": package_index.url})
 
 
+@pytest.fixture
+async def http(
+    database: Database, build_settings: Settings, interpreters: Interpreters
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of these routes alone."""
+    app = FastAPI()
+    add_error_handlers(app)
+    app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
+    interpreters._added = added_paths(database)
+    app.state.installs = Installs(interpreters._uv, interpreters, database.changes, utc_now)
+    for router in (
+        interpreters_api.router,
+        api.router,
+        builds_api.router,
+        log_api.router,
+        deletion_router,
+        usage_api.router,
+    ):
+        app.include_router(router, prefix="/api/v1")
+    transport = httpx.ASGITransport(SignedIn(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://kumo/api/v1") as client:
+        yield client
+    await app.state.installs.close()
+
+
 class Workbench:
     """Builds specs without a database."""
 
     def __init__(self, settings: Settings, interpreters: Interpreters) -> None:
         self.home = settings.home
         self.store = BuildStore(settings.home)
-        self.assembler = Assembler(settings=settings, uv=Uv(settings), interpreters=interpreters, store=self.store)
+        self.assembler = Assembler(
+            settings=settings,
+            uv=Uv(settings),
+            interpreters=interpreters,
+            store=self.store,
+            imports=Imports(settings.home),
+        )
         self.log_path = settings.home / "build-logs" / "1.log"
 
     async def build(self, *requirements: str, lock: str | None = None, **fields: str) -> Assembled:
@@ -94,7 +136,7 @@ def listed_interpreters(tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
 def interpreters(settings: Settings, listed_interpreters: list[dict[str, Any]]) -> Interpreters:
     """The real interpreters of this machine, looked up already."""
     found = Interpreters(Uv(settings))
-    found._found, found._found_at = describe(listed_interpreters), monotonic()
+    found._found, found._found_at = describe(listed_interpreters, settings.home), monotonic()
     return found
 
 

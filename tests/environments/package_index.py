@@ -8,7 +8,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -22,9 +22,10 @@ class PackageIndex:
         self.requires_python: dict[str, str] = {}  # file name → specifier
         self.requests: list[str] = []
         self.status: int | None = None  # answered instead of anything else
-        self.asked = threading.Event()  # set by the first request
-        self.held = threading.Event()  # nothing is answered until it is set
+        self.asked = threading.Event()  # set by the first request that `holds` names
+        self.held = threading.Event()  # until it is set, nothing is answered whose path contains `holds`
         self.held.set()
+        self.holds = ""
 
     @property
     def url(self) -> str:
@@ -32,11 +33,17 @@ class PackageIndex:
         return f"http://127.0.0.1:{self._server.server_port}/simple"
 
     def add_wheel(
-        self, name: str, version: str, *, requires: Sequence[str] = (), requires_python: str | None = None
+        self,
+        name: str,
+        version: str,
+        *,
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+        code: str = "",
     ) -> None:
-        """Offer one version of a package: a module of that name with `VERSION` and a console script."""
+        """Offer one version of a package: a module of that name with `VERSION`, `code`, and a console script."""
         file_name = f"{name}-{version}-py3-none-any.whl"
-        self.files.setdefault(name, {})[file_name] = wheel(name, version, requires, requires_python)
+        self.files.setdefault(name, {})[file_name] = wheel(name, version, requires, requires_python, code)
         if requires_python:
             self.requires_python[file_name] = requires_python
 
@@ -49,13 +56,15 @@ class PackageIndex:
         return hashlib.sha256(self.files[name][f"{name}-{version}-py3-none-any.whl"]).hexdigest()
 
 
-def wheel(name: str, version: str, requires: Sequence[str] = (), requires_python: str | None = None) -> bytes:
+def wheel(
+    name: str, version: str, requires: Sequence[str] = (), requires_python: str | None = None, code: str = ""
+) -> bytes:
     """A small wheel."""
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
     metadata += [f"Requires-Python: {requires_python}"] if requires_python else []
     info = f"{name}-{version}.dist-info"
-    script = f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n"
+    script = f"VERSION = '{version}'\n\n\ndef main():\n    print('{name}', VERSION)\n{code}"
     files = {
         f"{name}/__init__.py": script,
         f"{info}/METADATA": "\n".join(metadata) + "\n",
@@ -96,8 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, ThreadingHTTPServer)
         index = self.indexes[self.server.server_port]
         index.requests.append(self.path)
-        index.asked.set()
-        index.held.wait()
+        if index.holds in self.path:
+            index.asked.set()
+            index.held.wait()
         parts = self.path.split("#")[0].strip("/").split("/")
         files = index.files.get(parts[1], {}) if len(parts) > 1 else {}
         if index.status is not None:
@@ -117,12 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        # Who asked may be gone: tests kill them.
+        with suppress(ConnectionError):
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
 
 def _link(index: PackageIndex, name: str, content: bytes) -> str:

@@ -10,15 +10,15 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from kumo.db.session import Database
-from kumo.environments import service
+from kumo.environments import builds, service
 from kumo.environments.build_log import build_log_path
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.definition import EnvironmentDefinition
 from kumo.environments.models import Build, Environment
-from kumo.environments.service import EnvironmentDefinition
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.settings import Settings
-from tests.environments.conftest import Projects
+from tests.environments.conftest import NOW, Projects
 from tests.environments.package_index import PackageIndex
 from tests.fakes import ManualClock
 
@@ -29,21 +29,32 @@ async def create(database: Database, clock: ManualClock, *packages: str, name: s
         return (await service.create(session, definition, None, clock())).id
 
 
+async def create_following(database: Database, clock: ManualClock, project_id: int) -> int:
+    async with database.write() as session:
+        definition = EnvironmentDefinition(name="etl", project_id=project_id)
+        return (await service.create(session, definition, None, clock())).id
+
+
 async def environment(database: Database, environment_id: int) -> Environment:
     async with database.read() as session:
         return await service.get(session, environment_id)
 
 
-async def builds(database: Database) -> list[Build]:
+async def all_builds(database: Database) -> list[Build]:
     async with database.read() as session:
         return list((await session.scalars(select(Build).order_by(Build.id))).all())
 
 
 async def build_for(database: Database, environment_id: int) -> Build:
-    async with database.read() as session:
-        build = await service.build_for_environment(session, environment_id)
+    async with database.write() as session:
+        environment = await service.get(session, environment_id)
+        build = await builds.build_for_environment(session, environment, NOW)
     assert build is not None
     return build
+
+
+def versions(build: Build) -> dict[str, str]:
+    return {package["name"]: package["version"] for package in build.packages or []}
 
 
 async def test_a_new_environment_is_built_and_used(
@@ -57,8 +68,8 @@ async def test_a_new_environment_is_built_and_used(
     build = await build_for(database, environment_id)
     assert build.state == BuildState.READY
     assert (await environment(database, environment_id)).active_build_id == build.id
-    assert build.packages == [{"name": "snow", "version": "1.0"}, {"name": "water", "version": "1.0"}]
-    tool = service.bin_directory(build, build_settings) / "snow-tool"
+    assert versions(build) == {"snow": "1.0", "water": "1.0"}
+    tool = builds.bin_directory(build, build_settings) / "snow-tool"
     assert subprocess.run([tool], capture_output=True, text=True, check=True).stdout == "snow 1.0\n"
     log = build_log_path(build_settings.home, build.id).read_bytes()
     assert log.startswith(b"Ready: 2 packages on Python ")
@@ -79,7 +90,7 @@ async def test_a_failed_build_says_why_and_the_one_before_goes_on_being_used(
     changed = await environment(database, environment_id)
     assert changed.active_build_id == first.id
     assert (await build_for(database, environment_id)).id == first.id
-    failed = (await builds(database))[-1]
+    failed = (await all_builds(database))[-1]
     assert failed.id == changed.latest_build_id
     assert failed.state == BuildState.FAILED
     assert failed.error == "No package named “ice” is on the package index."
@@ -98,7 +109,7 @@ async def test_an_older_build_that_ends_later_is_not_used(
     await builder.step(clock())
     assert (await environment(database, environment_id)).active_build_id is None
     await builder.step(clock())
-    one, two = await builds(database)
+    one, two = await all_builds(database)
     assert (one.state, two.state) == (BuildState.READY, BuildState.READY)
     assert (await environment(database, environment_id)).active_build_id == two.id
 
@@ -109,7 +120,7 @@ async def test_two_equal_environments_share_one_directory(
     await create(database, clock, "snow", name="one")
     await create(database, clock, "snow", name="two")
     assert sum(await asyncio.gather(builder.step(clock()), builder.step(clock()))) == 2
-    one, two = await builds(database)
+    one, two = await all_builds(database)
     assert (one.state, two.state) == (BuildState.READY, BuildState.READY)
     assert one.lock_hash == two.lock_hash
     assert len(list((build_settings.home / "builds").iterdir())) == 1
@@ -121,7 +132,7 @@ async def test_what_was_being_built_when_the_server_was_killed_is_built_again(
     environment_id = await create(database, clock, "snow")
     async with database.write() as session:
         build = (await session.scalars(select(Build))).one()
-        assert await service.move_build(session, build.id, source=BuildState.QUEUED, target=BuildState.BUILDING)
+        assert await builds.move_build(session, build.id, source=BuildState.QUEUED, target=BuildState.BUILDING)
     (build_settings.home / "builds" / ".tmp-left" / "venv").mkdir(parents=True)
     assert await builder.step(clock()) == 0
     await builder.recover()
@@ -147,7 +158,7 @@ async def test_a_build_whose_directory_is_gone_is_made_again_from_its_lock(
     await builder.step(clock())
     after = await build_for(database, environment_id)
     assert (after.id, after.state, after.lock_hash) == (before.id, BuildState.READY, before.lock_hash)
-    assert service.bin_directory(after, build_settings).is_dir()
+    assert builds.bin_directory(after, build_settings).is_dir()
 
 
 async def test_the_loop_hears_of_a_build_at_once(database: Database, builder: BuilderLoop, clock: ManualClock) -> None:
@@ -187,40 +198,75 @@ async def test_an_environment_of_a_project_follows_the_project(
     database: Database, builder: BuilderLoop, clock: ManualClock, projects: Projects
 ) -> None:
     project_id = await projects.create({"requirements.txt": "water==1.0\n"})
-    async with database.write() as session:
-        definition = EnvironmentDefinition(name="etl", project_id=project_id)
-        environment_id = (await service.create(session, definition, None, clock())).id
+    environment_id = await create_following(database, clock, project_id)
     while await builder.step(clock()):
         pass
-    assert (await build_for(database, environment_id)).packages == [{"name": "water", "version": "1.0"}]
-    count = len(await builds(database))
+    assert versions(await build_for(database, environment_id)) == {"water": "1.0"}
+    count = len(await all_builds(database))
 
     await projects.change(project_id, {"requirements.txt": "water==1.0\n", "main.py": "print(1)\n"})
     assert await builder.step(clock()) == 0
-    assert len(await builds(database)) == count
+    assert len(await all_builds(database)) == count
 
     await projects.change(project_id, {"requirements.txt": "water==2.0\n"})
     assert await builder.step(clock()) == 1
-    assert (await build_for(database, environment_id)).packages == [{"name": "water", "version": "2.0"}]
+    assert versions(await build_for(database, environment_id)) == {"water": "2.0"}
 
 
-async def test_a_project_that_declares_nonsense_leaves_the_build_before_in_use(
+async def test_a_project_that_declares_nonsense_is_the_reason_why_its_next_runs_cannot_start(
     database: Database, builder: BuilderLoop, clock: ManualClock, projects: Projects
 ) -> None:
     project_id = await projects.create({"requirements.txt": "water\n"})
-    async with database.write() as session:
-        definition = EnvironmentDefinition(name="etl", project_id=project_id)
-        environment_id = (await service.create(session, definition, None, clock())).id
+    environment_id = await create_following(database, clock, project_id)
     while await builder.step(clock()):
         pass
     used = await build_for(database, environment_id)
     await projects.change(project_id, {"requirements.txt": "water\n-e .\n"})
     assert await builder.step(clock()) == 0
-    assert (await build_for(database, environment_id)).id == used.id
-    latest = (await builds(database))[-1]
+    latest = (await all_builds(database))[-1]
     assert latest.state == BuildState.FAILED
     assert latest.error is not None
     assert latest.error.startswith("requirements.txt, line 2: “-e .”")
+    assert (await build_for(database, environment_id)).id == latest.id
+    assert (await environment(database, environment_id)).active_build_id == used.id
+
+    await projects.change(project_id, {"requirements.txt": "water\n"})
+    assert await builder.step(clock()) == 0
+    assert (await build_for(database, environment_id)).id == used.id
+
+
+async def test_a_run_after_an_upload_waits_until_its_environment_has_what_is_declared_now(
+    database: Database, builder: BuilderLoop, clock: ManualClock, projects: Projects
+) -> None:
+    project_id = await projects.create({"requirements.txt": "water==1.0\n"})
+    environment_id = await create_following(database, clock, project_id)
+    while await builder.step(clock()):
+        pass
+    await projects.change(project_id, {"requirements.txt": "water==2.0\n"})
+    async with database.read() as session:
+        assert await builds.is_behind_its_project(session, await service.get(session, environment_id))
+    await builder.follow_projects(clock())
+    async with database.read() as session:
+        assert not await builds.is_behind_its_project(session, await service.get(session, environment_id))
+    assert (await build_for(database, environment_id)).state == BuildState.QUEUED
+    await builder.step(clock())
+    assert versions(await build_for(database, environment_id)) == {"water": "2.0"}
+
+
+async def test_asking_again_for_the_same_lets_runs_go_on_meanwhile(
+    database: Database, builder: BuilderLoop, clock: ManualClock, projects: Projects
+) -> None:
+    project_id = await projects.create({"requirements.txt": "water\n"})
+    environment_id = await create_following(database, clock, project_id)
+    while await builder.step(clock()):
+        pass
+    used = await build_for(database, environment_id)
+    async with database.write() as session:
+        found = await service.get(session, environment_id, for_update=True)
+        await builds.request_build(
+            session, found, EnvironmentSpec.from_json(used.spec), snapshot_id=found.snapshot_id, now=clock()
+        )
+    assert (await build_for(database, environment_id)).id == used.id
 
 
 async def test_runs_of_a_project_share_its_build_and_a_failure_is_retried_after_a_minute(
@@ -231,7 +277,7 @@ async def test_runs_of_a_project_share_its_build_and_a_failure_is_retried_after_
 
     async def ask() -> Build:
         async with database.write() as session:
-            return await service.build_for_project(session, project_id, spec, clock())
+            return await builds.build_for_project(session, project_id, spec, clock())
 
     first = await ask()
     assert (await ask()).id == first.id
@@ -241,7 +287,8 @@ async def test_runs_of_a_project_share_its_build_and_a_failure_is_retried_after_
     assert (await ask()).state == BuildState.FAILED
     clock.advance(seconds=1)
     package_index.add_wheel("ice", "1.0")
-    second = await ask()
-    assert second.id != first.id
+    again = await ask()
+    assert (again.id, again.state, again.error) == (first.id, BuildState.QUEUED, None)
+    await builder.step(clock())
     clock.advance(seconds=timedelta(days=1).total_seconds())
-    assert (await ask()).id == second.id
+    assert (await ask()).state == BuildState.READY

@@ -5,65 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
-from kumo.access.credentials import Caller
-from kumo.access.permissions import Actor, Role
-from kumo.db.session import Database
-from kumo.environments import api, log_api
 from kumo.environments.builder import BuilderLoop
-from kumo.environments.interpreters import Interpreters
 from kumo.environments.states import BuildState
-from kumo.http import add_error_handlers
-from kumo.settings import Settings
-from kumo.tasks.api import deletion_router
+from tests.environments.asking import create, error
 from tests.environments.conftest import Projects
 from tests.fakes import ManualClock
-
-
-class _SignedIn:
-    """Stands where the gate stands: everybody is Ada."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["kumo.caller"] = Caller(actor=Actor(user_id=1, username="ada", role=Role.ADMIN), token_id=1)
-        await self._app(scope, receive, send)
-
-
-@pytest.fixture
-async def http(
-    database: Database, build_settings: Settings, interpreters: Interpreters
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of these routes alone."""
-    app = FastAPI()
-    add_error_handlers(app)
-    app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
-    for router in (api.router, log_api.router, deletion_router):
-        app.include_router(router, prefix="/api/v1")
-    transport = httpx.ASGITransport(_SignedIn(app))
-    async with httpx.AsyncClient(transport=transport, base_url="http://kumo/api/v1") as client:
-        yield client
-
-
-async def create(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    answer = await http.post("/environments", json={"name": "etl"} | fields)
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
-
-
-def error(answer: httpx.Response, status: int) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    body: dict[str, Any] = answer.json()["error"]
-    return body
 
 
 async def test_the_interpreters_are_listed_each_once(http: httpx.AsyncClient) -> None:
@@ -90,7 +41,13 @@ async def test_an_environment_from_its_creation_to_its_end(
     assert shown["active_build"]["state"] == "ready"
     assert shown["active_build"]["duration_seconds"] >= 0
     packages = (await http.get(f"/environments/{created['id']}/packages")).json()
-    assert packages["items"] == [{"name": "snow", "version": "1.0"}, {"name": "water", "version": "1.0"}]
+    for package in packages["items"]:
+        assert package.pop("size_bytes") > 100
+    assert packages["items"] == [
+        {"name": "snow", "version": "1.0", "is_direct": True, "requires": ["water"], "required_by": []},
+        {"name": "water", "version": "1.0", "is_direct": False, "requires": [], "required_by": ["snow"]},
+    ]
+    assert shown["active_build"]["size_bytes"] > 200
 
     queued = await http.post(f"/environments/{created['id']}/build")
     assert queued.status_code == 202

@@ -81,7 +81,7 @@ class House:
         self.settings = settings
         self.project_id = project_id
         self.interpreters = Interpreters(Uv(settings))
-        self.interpreters._found, self.interpreters._found_at = describe(listed), monotonic()
+        self.interpreters._found, self.interpreters._found_at = describe(listed, settings.home), monotonic()
         self.vault = vault
         self.dispatcher = ForgetfulDispatcher()
         self.supervisor = self.new_supervisor()

@@ -144,6 +144,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/builds/{build_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build
+         * @description End a build: at once while it waits, within moments while it is being made. Runs go on with the one before.
+         */
+        post: operations["cancel_build_api_v1_builds__build_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a build with another
+         * @description Which packages were added, removed or changed, from the build `against` to this one.
+         */
+        get: operations["read_changes_api_v1_builds__build_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/builds/{build_id}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a build's lock
+         * @description The exact versions and hashes that the build consists of.
+         */
+        get: operations["read_lock_api_v1_builds__build_id__lock_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/builds/{build_id}/log": {
         parameters: {
             query?: never;
@@ -296,6 +356,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/environments/{environment_id}/builds/{build_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a build
+         * @description One build of an environment.
+         */
+        get: operations["get_environment_build_api_v1_environments__environment_id__builds__build_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let runs use a certain build
+         * @description Let new runs use this build, until another one is activated or a later one is ready.
+         *
+         *     One that was collected is made again from its lock first: it is the `wanted_build` until then.
+         */
+        post: operations["activate_build_api_v1_environments__environment_id__builds__build_id__activate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build of an environment
+         * @description End a build: at once while it waits, within moments while it is being made. Runs go on with the one before.
+         */
+        post: operations["cancel_environment_build_api_v1_environments__environment_id__builds__build_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a build of an environment with another
+         * @description Which packages were added, removed or changed, from the build `against` to this one.
+         */
+        get: operations["read_environment_changes_api_v1_environments__environment_id__builds__build_id__changes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/builds/{build_id}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the lock of an environment's build
+         * @description The exact versions and hashes that the build consists of.
+         */
+        get: operations["read_environment_lock_api_v1_environments__environment_id__builds__build_id__lock_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/environments/{environment_id}/builds/{build_id}/log": {
         parameters: {
             query?: never;
@@ -348,6 +510,26 @@ export interface paths {
          * @description What the active build holds, with exact versions.
          */
         get: operations["list_packages_api_v1_environments__environment_id__packages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell who uses an environment
+         * @description The tasks that run in it, and what its builds take.
+         */
+        get: operations["environment_usage_api_v1_environments__environment_id__usage_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -425,9 +607,135 @@ export interface paths {
         };
         /**
          * List the Pythons of this machine
-         * @description All interpreters, newest first.
+         * @description All interpreters, newest first: those that uv, pyenv, conda and PATH offer, those installed, and those added.
          */
         get: operations["list_interpreters_api_v1_interpreters_get"];
+        put?: never;
+        /**
+         * Add a Python by its path
+         * @description Add an interpreter that Kumo does not find by itself. It is started once, to ask which it is.
+         */
+        post: operations["add_interpreter_api_v1_interpreters_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Install a Python
+         * @description Begin to download a Python and install it into the data directory; follow it by `stream`.
+         */
+        post: operations["install_interpreter_api_v1_interpreters_install_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the installations of Pythons
+         * @description Installations since the server was started, the newest first.
+         */
+        get: operations["list_installs_api_v1_interpreters_installs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs/{install_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the installation of a Python
+         * @description How one installation stands.
+         */
+        get: operations["get_install_api_v1_interpreters_installs__install_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/installs/{install_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the installation of a Python
+         * @description Server-sent events: each `progress` is the installation as it stands then.
+         */
+        get: operations["stream_install_api_v1_interpreters_installs__install_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/{interpreter_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget a Python, or remove one that Kumo has installed
+         * @description Forget a path that was added, without touching what lies there; or remove what Kumo has installed itself.
+         *
+         *     Refused while something uses it, and for interpreters that somebody else has put on this machine.
+         */
+        delete: operations["delete_interpreter_api_v1_interpreters__interpreter_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interpreters/{interpreter_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell who uses an interpreter
+         * @description The environments whose build in use stands on it, and the tasks that run in these or in their project's build.
+         */
+        get: operations["interpreter_usage_api_v1_interpreters__interpreter_id__usage_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1476,6 +1784,50 @@ export interface components {
             tasks: components["schemas"]["TaskReportOut"][];
         };
         /**
+         * BuildChanges
+         * @description What changes from the build `against` to this one.
+         * @example {
+         *       "added": [
+         *         {
+         *           "name": "idna",
+         *           "version": "3.11"
+         *         }
+         *       ],
+         *       "against": 17,
+         *       "build_id": 18,
+         *       "changed": [
+         *         {
+         *           "after": "14.1.0",
+         *           "before": "14.0.0",
+         *           "is_upgrade": true,
+         *           "name": "rich"
+         *         }
+         *       ],
+         *       "python": {
+         *         "after": "3.13.0",
+         *         "before": "3.12.1"
+         *       },
+         *       "removed": []
+         *     }
+         */
+        BuildChanges: {
+            /** Added */
+            added: components["schemas"]["PackageVersion"][];
+            /**
+             * Against
+             * @description Null for the first build, which adds everything.
+             */
+            against: number | null;
+            /** Build Id */
+            build_id: number;
+            /** Changed */
+            changed: components["schemas"]["PackageChange"][];
+            /** @description Null when both use the same version. */
+            python: components["schemas"]["PythonChange"] | null;
+            /** Removed */
+            removed: components["schemas"]["PackageVersion"][];
+        };
+        /**
          * BuildList
          * @description Builds, newest first.
          */
@@ -1493,10 +1845,14 @@ export interface components {
          *       "duration_seconds": 0.6,
          *       "ended_at": "2026-01-05T12:00:01Z",
          *       "environment_id": 4,
+         *       "generation": 3,
          *       "id": 17,
+         *       "interpreter_path": "/usr/bin/python3.12",
+         *       "is_being_cancelled": false,
          *       "lock_hash": "3f0c2f1f6a5d2b7d7c8c7cf0d6a7f3c5bb0f7a9ac9a8a9e1f3d7b6d0f5a3c1e2",
          *       "log_bytes": 1342,
          *       "python_version": "3.12.1",
+         *       "size_bytes": 5767168,
          *       "started_at": "2026-01-05T12:00:00Z",
          *       "state": "ready"
          *     }
@@ -1512,8 +1868,28 @@ export interface components {
             environment_id: number | null;
             /** Error */
             error: string | null;
+            /**
+             * Error Output
+             * @description The end of what the tool that failed printed, as it is: uv's own explanation.
+             */
+            error_output: string | null;
+            /**
+             * Generation
+             * @description Counts the builds of an environment from 1; null in a project's own.
+             */
+            generation: number | null;
             /** Id */
             id: number;
+            /**
+             * Interpreter Path
+             * @description Of the interpreter that the build stands on.
+             */
+            interpreter_path: string | null;
+            /**
+             * Is Being Cancelled
+             * @description Its end was asked for and has not come yet.
+             */
+            is_being_cancelled: boolean;
             /** Lock Hash */
             lock_hash: string | null;
             /** Log Bytes */
@@ -1522,13 +1898,23 @@ export interface components {
             project_id: number | null;
             /** Python Version */
             python_version: string | null;
+            /**
+             * Queue Position
+             * @description 1 is built next; null when it does not wait.
+             */
+            queue_position: number | null;
+            /**
+             * Size Bytes
+             * @description Of all its packages; on the disk they are shared with other builds.
+             */
+            size_bytes: number | null;
             /** Started At */
             started_at: string | null;
             /**
              * State
              * @enum {string}
              */
-            state: "queued" | "building" | "ready" | "failed";
+            state: "queued" | "building" | "ready" | "failed" | "cancelled" | "collected";
         };
         /**
          * CadenceOut
@@ -1916,7 +2302,7 @@ export interface components {
         };
         /**
          * EnvironmentOut
-         * @description An environment, with the build that runs use and the latest one.
+         * @description An environment, with the build that runs use, the latest one, and the one that runs will use.
          */
         EnvironmentOut: {
             active_build: components["schemas"]["BuildOut"] | null;
@@ -1950,6 +2336,36 @@ export interface components {
             updated_at: string;
             /** Version */
             version: number;
+            /** @description Becomes the active one as soon as it is ready. */
+            wanted_build: components["schemas"]["BuildOut"] | null;
+        };
+        /**
+         * EnvironmentUsage
+         * @description Who uses an environment, and what its builds take.
+         * @example {
+         *       "environment_id": 4,
+         *       "ready_builds": 2,
+         *       "size_bytes": 96468992,
+         *       "tasks": [
+         *         {
+         *           "id": 7,
+         *           "name": "nightly"
+         *         }
+         *       ]
+         *     }
+         */
+        EnvironmentUsage: {
+            /** Environment Id */
+            environment_id: number;
+            /** Ready Builds */
+            ready_builds: number;
+            /**
+             * Size Bytes
+             * @description Of the packages in them; on the disk they are shared with other builds.
+             */
+            size_bytes: number;
+            /** Tasks */
+            tasks: components["schemas"]["NamedTask"][];
         };
         /**
          * ErrorBody
@@ -2121,6 +2537,84 @@ export interface components {
             status: string;
         };
         /**
+         * InstallList
+         * @description Installations since the server was started, the newest first.
+         */
+        InstallList: {
+            /** Items */
+            items: components["schemas"]["InstallOut"][];
+            /** Next Cursor */
+            next_cursor?: null;
+        };
+        /**
+         * InstallOut
+         * @description How the installation of a Python goes; Kumo remembers it until it ends.
+         * @example {
+         *       "downloaded_bytes": 10485760,
+         *       "id": 1,
+         *       "message": "Downloading cpython-3.13.1-linux-x86_64-gnu (download) (29.9MiB)",
+         *       "started_at": "2026-01-05T12:00:00Z",
+         *       "state": "running",
+         *       "total_bytes": 31352422,
+         *       "version": "3.13"
+         *     }
+         */
+        InstallOut: {
+            /** Downloaded Bytes */
+            downloaded_bytes: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Message
+             * @description What it does; at the end, what came of it.
+             */
+            message: string;
+            /** Started At */
+            started_at: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed";
+            /**
+             * Total Bytes
+             * @description Rounded; null until it is known.
+             */
+            total_bytes: number | null;
+            /** Version */
+            version: string;
+        };
+        /**
+         * InstallRequest
+         * @description A Python to download and install.
+         * @example {
+         *       "version": "3.13"
+         *     }
+         */
+        InstallRequest: {
+            /**
+             * Version
+             * @description 3.13 for the newest of them, or 3.13.1.
+             */
+            version: string;
+        };
+        /**
+         * InterpreterAdd
+         * @description An interpreter that Kumo does not find by itself.
+         * @example {
+         *       "path": "/opt/python3.12/bin/python3"
+         *     }
+         */
+        InterpreterAdd: {
+            /**
+             * Path
+             * @description Of the executable, on the server.
+             */
+            path: string;
+        };
+        /**
          * InterpreterList
          * @description All interpreters, newest first.
          */
@@ -2133,10 +2627,34 @@ export interface components {
         /**
          * InterpreterOut
          * @description One Python of this machine.
+         * @example {
+         *       "architecture": "x86_64",
+         *       "environments": [
+         *         {
+         *           "id": 4,
+         *           "name": "etl"
+         *         }
+         *       ],
+         *       "id": 3,
+         *       "implementation": "cpython",
+         *       "is_default": true,
+         *       "path": "/usr/bin/python3.12",
+         *       "source": "system",
+         *       "supported": true,
+         *       "task_count": 2,
+         *       "version": "3.12.1"
+         *     }
          */
         InterpreterOut: {
             /** Architecture */
             architecture: string;
+            /**
+             * Environments
+             * @description Those whose build in use stands on it.
+             */
+            environments: components["schemas"]["NamedEnvironment"][];
+            /** Id */
+            id: number;
             /** Implementation */
             implementation: string;
             /**
@@ -2146,15 +2664,59 @@ export interface components {
             is_default: boolean;
             /** Path */
             path: string;
-            /** Source */
-            source: string;
+            /**
+             * Problem
+             * @description Why one that was added does not work any more.
+             */
+            problem: string | null;
+            /**
+             * Source
+             * @description Who put it there: `kumo` installed it, `added` was named by its path.
+             * @enum {string}
+             */
+            source: "system" | "pyenv" | "conda" | "uv" | "kumo" | "added";
             /**
              * Supported
              * @description Whether environments can be built with it.
              */
             supported: boolean;
-            /** Version */
+            /**
+             * Task Count
+             * @description How many tasks have one of these environments.
+             */
+            task_count: number;
+            /**
+             * Version
+             * @description Empty where it does not work any more.
+             */
             version: string;
+        };
+        /**
+         * InterpreterUsage
+         * @description Who uses an interpreter.
+         * @example {
+         *       "environments": [
+         *         {
+         *           "id": 4,
+         *           "name": "etl"
+         *         }
+         *       ],
+         *       "interpreter_id": 3,
+         *       "tasks": [
+         *         {
+         *           "id": 7,
+         *           "name": "nightly"
+         *         }
+         *       ]
+         *     }
+         */
+        InterpreterUsage: {
+            /** Environments */
+            environments: components["schemas"]["NamedEnvironment"][];
+            /** Interpreter Id */
+            interpreter_id: number;
+            /** Tasks */
+            tasks: components["schemas"]["NamedTask"][];
         };
         JsonValue: unknown;
         /**
@@ -2319,6 +2881,26 @@ export interface components {
             note: string | null;
         };
         /**
+         * NamedEnvironment
+         * @description An environment by its name.
+         */
+        NamedEnvironment: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
+         * NamedTask
+         * @description A task by its name.
+         */
+        NamedTask: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
          * NewTokenOut
          * @description A token just made; the only answer that shows its secret.
          */
@@ -2394,6 +2976,23 @@ export interface components {
             type: "file" | "directory" | "link" | "other";
         };
         /**
+         * PackageChange
+         * @description One package that both builds hold, in two versions.
+         */
+        PackageChange: {
+            /** After */
+            after: string;
+            /** Before */
+            before: string;
+            /**
+             * Is Upgrade
+             * @description Whether `after` is newer; null when that cannot be said.
+             */
+            is_upgrade: boolean | null;
+            /** Name */
+            name: string;
+        };
+        /**
          * PackageList
          * @description What the active build holds; nothing before there is one.
          */
@@ -2408,6 +3007,33 @@ export interface components {
          * @description One installed package.
          */
         PackageOut: {
+            /**
+             * Is Direct
+             * @description Asked for by name, not only needed by others.
+             */
+            is_direct: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Required By
+             * @description Names of the packages here that need it.
+             */
+            required_by: string[];
+            /**
+             * Requires
+             * @description Names of the packages here that it needs.
+             */
+            requires: string[];
+            /** Size Bytes */
+            size_bytes: number;
+            /** Version */
+            version: string;
+        };
+        /**
+         * PackageVersion
+         * @description One package at its version.
+         */
+        PackageVersion: {
             /** Name */
             name: string;
             /** Version */
@@ -2605,6 +3231,16 @@ export interface components {
         Purged: {
             /** Stopped Run Ids */
             stopped_run_ids: number[];
+        };
+        /**
+         * PythonChange
+         * @description The Python of two builds.
+         */
+        PythonChange: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
         };
         /**
          * RateLimitFields
@@ -4116,6 +4752,174 @@ export interface operations {
             };
         };
     };
+    cancel_build_api_v1_builds__build_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_changes_api_v1_builds__build_id__changes_get: {
+        parameters: {
+            query?: {
+                /** @description A build; the one before without. */
+                against?: number | null;
+            };
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildChanges"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_lock_api_v1_builds__build_id__lock_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the form of a requirements file, with hashes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_build_log_api_v1_builds__build_id__log_get: {
         parameters: {
             query?: {
@@ -4605,6 +5409,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
             /** @description validation_error */
             422: {
                 headers: {
@@ -4639,6 +5452,295 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BuildList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_environment_build_api_v1_environments__environment_id__builds__build_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    activate_build_api_v1_environments__environment_id__builds__build_id__activate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    cancel_environment_build_api_v1_environments__environment_id__builds__build_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_environment_changes_api_v1_environments__environment_id__builds__build_id__changes_get: {
+        parameters: {
+            query?: {
+                /** @description A build; the one before without. */
+                against?: number | null;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildChanges"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    read_environment_lock_api_v1_environments__environment_id__builds__build_id__lock_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+                build_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the form of a requirements file, with hashes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
                 };
             };
             /** @description unauthenticated */
@@ -4825,6 +5927,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    environment_usage_api_v1_environments__environment_id__usage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentUsage"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -5021,6 +6172,358 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    add_interpreter_api_v1_interpreters_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InterpreterAdd"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterpreterOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    install_interpreter_api_v1_interpreters_install_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InstallRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_installs_api_v1_interpreters_installs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    get_install_api_v1_interpreters_installs__install_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                install_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    stream_install_api_v1_interpreters_installs__install_id__stream_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                install_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `progress` events, the last with its end. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_interpreter_api_v1_interpreters__interpreter_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interpreter_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    interpreter_usage_api_v1_interpreters__interpreter_id__usage_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interpreter_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterpreterUsage"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -12,10 +12,16 @@ export function makeBuild(changes: Partial<Schemas['BuildOut']> = {}): Schemas['
     id: 17,
     environment_id: 4,
     project_id: null,
+    generation: 3,
     state: 'ready',
+    queue_position: null,
+    is_being_cancelled: false,
     python_version: '3.12.1',
+    interpreter_path: '/usr/bin/python3.12',
     lock_hash: '3f0c',
+    size_bytes: 5_767_168,
     error: null,
+    error_output: null,
     log_bytes: 1342,
     created_at: '2026-01-05T12:00:00Z',
     started_at: '2026-01-05T12:00:00Z',
@@ -40,6 +46,7 @@ export function makeEnvironment(changes: Partial<Schemas['EnvironmentOut']> = {}
     task_count: 0,
     active_build: makeBuild(),
     latest_build: makeBuild(),
+    wanted_build: null,
     created_at: '2026-01-05T12:00:00Z',
     updated_at: '2026-01-05T12:00:00Z',
     ...changes,
@@ -48,6 +55,7 @@ export function makeEnvironment(changes: Partial<Schemas['EnvironmentOut']> = {}
 
 export function makeInterpreter(changes: Partial<Schemas['InterpreterOut']> = {}): Schemas['InterpreterOut'] {
   return {
+    id: 3,
     path: '/usr/bin/python3.12',
     version: '3.12.1',
     implementation: 'CPython',
@@ -55,6 +63,9 @@ export function makeInterpreter(changes: Partial<Schemas['InterpreterOut']> = {}
     source: 'system',
     supported: true,
     is_default: true,
+    problem: null,
+    environments: [],
+    task_count: 0,
     ...changes,
   }
 }

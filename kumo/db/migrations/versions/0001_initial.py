@@ -92,7 +92,10 @@ def upgrade() -> None:
         sa.Column("index_url", sa.Text(), nullable=True),
         sa.Column("active_build_id", sa.BigInteger(), nullable=True),
         sa.Column("latest_build_id", sa.BigInteger(), nullable=True),
+        sa.Column("wanted_build_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("snapshot_id", sa.BigInteger(), nullable=True),
+        sa.Column("spec_hash", sa.String(length=64), nullable=True),
         sa.Column("task_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -157,18 +160,24 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("spec_hash", sa.String(length=64), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("python_version", sa.String(length=40), nullable=True),
+        sa.Column("interpreter_path", sa.Text(), nullable=True),
         sa.Column("lock", sa.Text(), nullable=True),
         sa.Column("lock_hash", sa.String(length=64), nullable=True),
         sa.Column("packages", sa.JSON(), nullable=True),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error_output", sa.Text(), nullable=True),
         sa.Column("log_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("cancel_requested_by", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_builds_environment_id_environments")
         ),
@@ -179,6 +188,15 @@ def upgrade() -> None:
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("ix_builds_environment_id", ["environment_id", "id"], unique=False)
         batch_op.create_index("ix_builds_project_id", ["project_id", "spec_hash", "id"], unique=False)
+        batch_op.create_index("ix_builds_lock_hash", ["lock_hash"], unique=False)
+        batch_op.create_index(
+            "ix_builds_ready",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'ready'"),
+            postgresql_where=sa.text("state = 'ready'"),
+        )
+        batch_op.create_index("uq_builds_generation", ["environment_id", "generation"], unique=True)
         batch_op.create_index(
             "ix_builds_unfinished",
             ["state", "id"],
@@ -187,6 +205,16 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'building')"),
         )
 
+    op.create_table(
+        "interpreters",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("is_added", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interpreters")),
+        sa.UniqueConstraint("path", name=op.f("uq_interpreters_path")),
+        sqlite_autoincrement=True,
+    )
     op.create_table(
         "pools",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -8,6 +8,8 @@ export const BUILD_TONES: Record<BuildState, StatusTone> = {
   building: 'active',
   ready: 'success',
   failed: 'error',
+  cancelled: 'neutral',
+  collected: 'neutral',
 }
 
 export function isUnderWay(build: Build | null): boolean {

@@ -1,6 +1,4 @@
 // What other features may use of tasks; everything else in this folder is its own.
-export { momentDraftOf, toMoment } from './moment'
-export { default as MomentInput } from './MomentInput.vue'
 export { usePolicyWords } from './policyWords'
 export { default as RunWithDialog } from './RunWithDialog.vue'
 export { loadTask, runTask, type Limits, type Task } from './taskApi'
