@@ -184,16 +184,18 @@ def _in_real_time(plain: str, here: ZoneInfo, after: datetime) -> Iterator[datet
     while True:
         change = change_of_clocks(here, begin, begin + _DAY)
         end = begin + _DAY if change is None else change - _TICK
-        moment = end
+        moment, is_empty = end, True
         for local in CronSim(plain, first):
             moment = (local - offset).replace(tzinfo=UTC)
             if moment > end:
                 break
+            is_empty = False
             yield moment
         else:
             return
-        # A long time without a moment is left out, but for its last two days: an offset never changes by more.
-        begin = max(end, moment - 2 * _DAY) if change is None else change
+        # A long time without a moment is left out, but for its last two days: an offset never changes by more. Its
+        # first day is not: where the clock is set back on it, moments before it may come a second time.
+        begin = max(end, moment - 2 * _DAY) if is_empty and change is None else change or end
         offset = offset_at(here, begin)
         first = (begin + offset).replace(tzinfo=None)
         if change is not None:

@@ -74,6 +74,13 @@ def test_a_rare_moment_is_found_behind_many_changes_of_clocks() -> None:
     ]
 
 
+def test_the_second_showing_of_a_time_is_found_from_a_day_before() -> None:
+    # After the first showings a week without moments follows on the calendar, but the clock is set back within it.
+    after = datetime(2026, 10, 24, 0, 45, tzinfo=UTC)  # 02:45 on Saturday
+    found = moments_after("*/30 2 * * sun", "Europe/Berlin", after)
+    assert [f"{next(found):%d %H:%M}" for _ in range(5)] == ["25 00:00", "25 00:30", "25 01:00", "25 01:30", "01 01:00"]
+
+
 def test_moments_end_with_the_calendar() -> None:
     found = list(moments_after("0 0 29 2 *", "UTC", datetime(9990, 1, 1, tzinfo=UTC)))
     assert found == [datetime(9992, 2, 29, tzinfo=UTC), datetime(9996, 2, 29, tzinfo=UTC)]
