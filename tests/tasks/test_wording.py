@@ -135,6 +135,32 @@ def test_seconds_in_six_fields_are_pointed_out() -> None:
     assert warnings(Cron(expression="*/5 * * * * *"), NOW, "zh-CN")[0].startswith("这将每 5 秒")
 
 
+@pytest.mark.parametrize(
+    ("expression", "better", "where"),
+    [
+        ("* 30 2 * * *", "0 30 2 * * *", "a minute"),
+        ("* * * * * *", "0 * * * * *", "a minute"),
+        ("* * 5 * * *", "0 * 5 * * *", "a minute"),
+        ("* 5 * * *", "0 5 * * *", "an hour"),
+        ("* */2 * * mon", "0 */2 * * mon", "an hour"),
+        ("0 * 9-17 * * *", "0 0 9-17 * * *", "an hour"),
+        ("*  0  1 * *", "0 0 1 * *", "an hour"),
+    ],
+)
+def test_a_star_that_should_be_a_zero_is_pointed_out(expression: str, better: str, where: str) -> None:
+    (warning,) = warnings(Cron(expression=expression), NOW, "en")
+    assert f"60 times in {where}" in warning
+    assert warning.endswith(f"If once is meant, write {better}.")
+    (warning,) = warnings(Cron(expression=expression), NOW, "zh-CN")
+    assert "60 次" in warning
+    assert better in warning
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "0 * * * *", "*/5 9-17 * * *", "@hourly", "30 0 2 * * *"])
+def test_stars_that_are_meant_have_no_warning(expression: str) -> None:
+    assert warnings(Cron(expression=expression), NOW, "en") == []
+
+
 def test_day_and_weekday_together_are_pointed_out() -> None:
     (warning,) = warnings(Cron(expression="0 0 13 * 5"), NOW, "en")
     assert "either one is enough" in warning
