@@ -59,6 +59,16 @@ def has_fixed_times(expression: str) -> bool:
     return not minute.startswith("*") and not hour.startswith("*")
 
 
+def goes_on_evenly(expression: str, shift: timedelta) -> bool:
+    """Whether its moments keep their distances where a clock is set by `shift`, forward or back.
+
+    So does what follows real time and names the same times of the day after the shift as before it: every hour where
+    that is an hour, every half hour where it is half of one.
+    """
+    # Whole days are left out: the times of a day are the same after such a shift, but not the day.
+    return not has_fixed_times(expression) and abs(shift) < _DAY and _times(plain_expression(expression)).allow(shift)
+
+
 def moments_after(expression: str, timezone: str, after: datetime) -> Iterator[datetime]:
     """All due moments strictly after `after`, as far as a calendar reaches."""
     plain, here = plain_expression(expression), zone(timezone)
@@ -137,6 +147,12 @@ class _Times:
         if self._is_due_on(last.date()):
             count += self._until(last)
         return count
+
+    def allow(self, shift: timedelta) -> bool:
+        """Whether they are the same times of the day when each is shifted, over midnight if need be."""
+        minutes, a_day = shift // _MINUTE, _DAY // _MINUTE
+        of_day = {60 * hour + minute for hour in self._hours for minute in self._minutes}
+        return {(minute + minutes) % a_day for minute in of_day} == of_day
 
     def _is_due_on(self, day: date) -> bool:
         return day.month in self._sim.months and bool(self._sim.match_day(day))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -209,6 +210,43 @@ def test_times_that_nothing_makes_up_for_are_named() -> None:
         assert left_out(Cron(expression=expression, timezone=berlin), before, after) == []
     (warning,) = warnings(Cron(expression="*/20 2 * * *", timezone=berlin), before, "en")
     assert "a skipped time does not run" in warning
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "day", "told_times", "missing"),
+    [
+        # Half an hour on Lord Howe: what comes each half hour or oftener goes on evenly, each hour does not.
+        ("15 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, ["02:15"]),
+        ("45 * * * *", "Australia/Lord_Howe", "2026-04-04", 1, []),
+        ("*/30 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, []),
+        ("* * * * *", "Australia/Lord_Howe", "2026-04-04", 0, []),
+        ("*/20 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, ["02:00", "02:20"]),
+        # Two hours at the station Troll.
+        ("0 */2 * * *", "Antarctica/Troll", "2026-03-28", 0, []),
+        ("0 */3 * * *", "Antarctica/Troll", "2026-10-24", 0, []),
+        # One hour: each hour, however it is written.
+        ("*/20 */1 * * *", "Europe/Berlin", "2026-03-28", 0, []),
+        ("*/20 0-23 * * *", "Europe/Berlin", "2026-10-24", 0, []),
+        ("*/20 0-22 * * *", "Europe/Berlin", "2026-03-28", 0, ["02:00", "02:20", "02:40"]),
+    ],
+)
+def test_what_goes_on_evenly_over_a_change_of_clocks_is_not_told(
+    expression: str, zone: str, day: str, told_times: int, missing: list[str]
+) -> None:
+    trigger = Cron(expression=expression, timezone=zone)
+    after = datetime.fromisoformat(f"{day}T12:00:00Z")
+    until = after + timedelta(days=1)
+    moments = list(takewhile(lambda moment: moment <= until, trigger.moments_after(after)))
+    assert sum(each.change is not None for each in told(trigger, moments)) == told_times
+    assert [f"{local:%H:%M}" for local in left_out(trigger, after, until)] == missing
+
+
+def test_what_lies_before_the_start_is_not_left_out() -> None:
+    before, after = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC)
+    gap = datetime(2026, 3, 29, 1, tzinfo=UTC)
+    for start_at, count in ((gap - timedelta(hours=1), 3), (gap, 0), (after + timedelta(days=9), 0)):
+        trigger = Cron(expression="*/20 2 * * *", timezone="Europe/Berlin", start_at=start_at)
+        assert len(left_out(trigger, before, after)) == count
 
 
 def test_a_jitter_longer_than_the_distance_is_pointed_out() -> None:
