@@ -1,7 +1,7 @@
 """What setting the clocks does to the moments of a cron: which are moved, doubled or left out. Pure.
 
-The rule is in `kumo.tasks.cron`; here it is told moment by moment, for people. What comes at every hour goes on evenly,
-whatever the clock shows, so there is nothing to tell of it.
+The rule is in `kumo.tasks.cron`; here it is told moment by moment, for people. What goes on evenly, as what comes at
+every hour where the clock is set by an hour, is not told: nobody would miss or notice anything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice, pairwise, takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from kumo.tasks.cron import has_fixed_times, local_times, plain_expression
+from kumo.tasks.cron import goes_on_evenly, has_fixed_times, local_times
 from kumo.tasks.time_zones import offset_at, stretches, zone
 from kumo.tasks.triggers import Cron
 
@@ -53,28 +53,26 @@ def told(trigger: Cron, moments: Sequence[datetime]) -> list[Told]:
 
 def left_out(trigger: Cron, after: datetime, until: datetime) -> list[datetime]:
     """The first local times in (after, until] that the cron names, the clock skips, and nothing makes up for."""
-    if has_fixed_times(trigger.expression) or _is_at_every_hour(trigger):
+    if trigger.start_at is not None:
+        after = max(after, trigger.start_at)
+    if has_fixed_times(trigger.expression) or until <= after:
         return []
     found: list[datetime] = []
     for before, following in pairwise(stretches(zone(trigger.timezone), after, until)):
-        gap = local_times(trigger.expression, before.last + _TICK, following.first + _TICK)
-        found += islice(gap, _MOST_TOLD - len(found))
+        if not goes_on_evenly(trigger.expression, following.offset - before.offset):
+            gap = local_times(trigger.expression, before.last + _TICK, following.first + _TICK)
+            found += islice(gap, _MOST_TOLD - len(found))
     return found
 
 
 def _change(trigger: Cron, nominal: datetime, here: ZoneInfo) -> tuple[Change | None, tuple[datetime, ...]]:
-    if _is_at_every_hour(trigger):
-        return None, ()
     local = nominal.astimezone(here)
     named = local.replace(tzinfo=None)
-    is_repeated = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    fold = offset_at(here, local.replace(fold=0)) - offset_at(here, local.replace(fold=1))
     if not has_fixed_times(trigger.expression):
-        return ("again", (named,)) if is_repeated and local.fold == 1 else (None, ())
+        is_told = bool(fold) and local.fold == 1 and not goes_on_evenly(trigger.expression, fold)
+        return ("again", (named,)) if is_told else (None, ())
     gap = offset_at(here, nominal) - offset_at(here, nominal - _TICK)
     if gap > timedelta(0) and (meant := tuple(islice(local_times(trigger.expression, named - gap, named), _MOST_TOLD))):
         return "moved", meant
-    return ("once", (named,)) if is_repeated else (None, ())
-
-
-def _is_at_every_hour(trigger: Cron) -> bool:
-    return plain_expression(trigger.expression).split()[-4] == "*"
+    return ("once", (named,)) if fold else (None, ())

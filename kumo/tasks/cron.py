@@ -59,6 +59,16 @@ def has_fixed_times(expression: str) -> bool:
     return not minute.startswith("*") and not hour.startswith("*")
 
 
+def goes_on_evenly(expression: str, shift: timedelta) -> bool:
+    """Whether its moments keep their distances where a clock is set by `shift`, forward or back.
+
+    So does what follows real time and names the same times of the day after the shift as before it: every hour where
+    that is an hour, every half hour where it is half of one.
+    """
+    # Whole days are left out: the times of a day are the same after such a shift, but not the day.
+    return not has_fixed_times(expression) and abs(shift) < _DAY and _times(plain_expression(expression)).allow(shift)
+
+
 def moments_after(expression: str, timezone: str, after: datetime) -> Iterator[datetime]:
     """All due moments strictly after `after`, as far as a calendar reaches."""
     plain, here = plain_expression(expression), zone(timezone)
@@ -138,6 +148,12 @@ class _Times:
             count += self._until(last)
         return count
 
+    def allow(self, shift: timedelta) -> bool:
+        """Whether they are the same times of the day when each is shifted, over midnight if need be."""
+        minutes, a_day = shift // _MINUTE, _DAY // _MINUTE
+        of_day = {60 * hour + minute for hour in self._hours for minute in self._minutes}
+        return {(minute + minutes) % a_day for minute in of_day} == of_day
+
     def _is_due_on(self, day: date) -> bool:
         return day.month in self._sim.months and bool(self._sim.match_day(day))
 
@@ -184,16 +200,18 @@ def _in_real_time(plain: str, here: ZoneInfo, after: datetime) -> Iterator[datet
     while True:
         change = change_of_clocks(here, begin, begin + _DAY)
         end = begin + _DAY if change is None else change - _TICK
-        moment = end
+        moment, is_empty = end, True
         for local in CronSim(plain, first):
             moment = (local - offset).replace(tzinfo=UTC)
             if moment > end:
                 break
+            is_empty = False
             yield moment
         else:
             return
-        # A long time without a moment is left out, but for its last two days: an offset never changes by more.
-        begin = max(end, moment - 2 * _DAY) if change is None else change
+        # A long time without a moment is left out, but for its last two days: an offset never changes by more. Its
+        # first day is not: where the clock is set back on it, moments before it may come a second time.
+        begin = max(end, moment - 2 * _DAY) if is_empty and change is None else change or end
         offset = offset_at(here, begin)
         first = (begin + offset).replace(tzinfo=None)
         if change is not None:

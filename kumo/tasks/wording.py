@@ -81,7 +81,7 @@ def _about_cron(trigger: Cron, now: datetime) -> list[tuple[str, str] | None]:
     either = not day.startswith("*") and not weekday.startswith("*")
     too_late_a_day = day.isdigit() and int(day) > _LAST_SAFE_DAY
     return [
-        _comes_often(trigger, now),
+        _star_for_zero(fields) or _comes_often(trigger, now),
         (
             "Day of month and weekday are both given: as in cron, either one is enough to come due.",
             "同时指定了日期和星期：与 cron 一致，满足任意一个就会触发。",
@@ -96,6 +96,23 @@ def _about_cron(trigger: Cron, now: datetime) -> list[tuple[str, str] | None]:
         else None,
         _clock_change(trigger, now),
     ]
+
+
+def _star_for_zero(fields: list[str]) -> tuple[str, str] | None:
+    """A word on what `* 5 * * *` does, and what was meant if it was once an hour."""
+    *seconds, minute, hour, _day, _month, _weekday = fields
+    if seconds == ["*"]:
+        english = "This comes due 60 times in a minute: with six fields the first one is the seconds."
+        chinese = "这会在一分钟内触发 60 次：六个字段时第一个字段是秒。"
+        star = 0
+    elif minute == "*" and hour != "*":
+        english = "This comes due 60 times in an hour."
+        chinese = "这会在一小时内触发 60 次。"
+        star = len(seconds)
+    else:
+        return None
+    better = " ".join([*fields[:star], "0", *fields[star + 1 :]])
+    return f"{english} If once is meant, write {better}.", f"{chinese}如果只需一次，请写成 {better}。"
 
 
 def _comes_often(trigger: Cron, now: datetime) -> tuple[str, str] | None:

@@ -74,6 +74,13 @@ def test_a_rare_moment_is_found_behind_many_changes_of_clocks() -> None:
     ]
 
 
+def test_the_second_showing_of_a_time_is_found_from_a_day_before() -> None:
+    # After the first showings a week without moments follows on the calendar, but the clock is set back within it.
+    after = datetime(2026, 10, 24, 0, 45, tzinfo=UTC)  # 02:45 on Saturday
+    found = moments_after("*/30 2 * * sun", "Europe/Berlin", after)
+    assert [f"{next(found):%d %H:%M}" for _ in range(5)] == ["25 00:00", "25 00:30", "25 01:00", "25 01:30", "01 01:00"]
+
+
 def test_moments_end_with_the_calendar() -> None:
     found = list(moments_after("0 0 29 2 *", "UTC", datetime(9990, 1, 1, tzinfo=UTC)))
     assert found == [datetime(9992, 2, 29, tzinfo=UTC), datetime(9996, 2, 29, tzinfo=UTC)]
@@ -86,6 +93,11 @@ def test_moments_end_with_the_calendar() -> None:
         ("0 0 1 feb-Apr *", ["02-01", "03-01", "04-01", "02-01"]),
         ("0 0 * * MON-wed", ["01-06", "01-07", "01-12"]),
         ("0 0 * * fri", ["01-09", "01-16"]),
+        ("0 0 * * 0", ["01-11", "01-18"]),
+        ("0 0 * * 7", ["01-11", "01-18"]),
+        ("0 0 * * 1-5", ["01-06", "01-07", "01-08", "01-09", "01-12"]),
+        ("0 0 * * 5-7", ["01-09", "01-10", "01-11", "01-16"]),
+        ("0 0 * * 0-1", ["01-11", "01-12", "01-18"]),
         ("0 0 L * *", ["01-31", "02-28", "03-31"]),
         ("0 0 LW * *", ["01-30", "02-27", "03-31", "04-30", "05-29"]),
         ("0 0 1,L * *", ["01-31", "02-01", "02-28"]),
@@ -107,6 +119,32 @@ def test_names_last_days_and_ordinals(expression: str, expected: list[str]) -> N
 def test_what_other_dialects_have_is_refused(expression: str) -> None:
     with pytest.raises(InvalidInput, match="not valid"):
         validate(Cron(expression=expression), field="trigger", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("expression", "minutes"),
+    [
+        ("1/2 * * * *", list(range(1, 60, 2))),
+        ("20/15 * * * *", [20, 35, 50]),
+        ("*/25 * * * *", [0, 25, 50]),
+        ("5-20/5,7 * * * *", [5, 7, 10, 15, 20]),
+        ("5/70 * * * *", [5]),
+    ],
+)
+def test_a_number_with_a_step_goes_on_to_the_end_of_its_field(expression: str, minutes: list[int]) -> None:
+    hour = NOW - timedelta(microseconds=1), NOW + timedelta(minutes=59)
+    found = takewhile(lambda moment: moment <= hour[1], moments_after(expression, "UTC", hour[0]))
+    assert [moment.minute for moment in found] == minutes
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["0 0 31 4 *", "0 0 31 2,4,6,9,11 *", "0 0 30 2 */2", "0 0 30/1 feb *", "0 0 LW 2 */6", "0 0 LW * */6"],
+)
+def test_a_day_that_no_month_has_is_refused(expression: str) -> None:
+    with pytest.raises(InvalidInput, match=r"not valid|never comes due") as caught:
+        validate(Cron(expression=expression), field="trigger", now=NOW)
+    assert [detail.field for detail in caught.value.details] == ["trigger.expression"]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

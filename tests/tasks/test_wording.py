@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -135,6 +136,32 @@ def test_seconds_in_six_fields_are_pointed_out() -> None:
     assert warnings(Cron(expression="*/5 * * * * *"), NOW, "zh-CN")[0].startswith("这将每 5 秒")
 
 
+@pytest.mark.parametrize(
+    ("expression", "better", "where"),
+    [
+        ("* 30 2 * * *", "0 30 2 * * *", "a minute"),
+        ("* * * * * *", "0 * * * * *", "a minute"),
+        ("* * 5 * * *", "0 * 5 * * *", "a minute"),
+        ("* 5 * * *", "0 5 * * *", "an hour"),
+        ("* */2 * * mon", "0 */2 * * mon", "an hour"),
+        ("0 * 9-17 * * *", "0 0 9-17 * * *", "an hour"),
+        ("*  0  1 * *", "0 0 1 * *", "an hour"),
+    ],
+)
+def test_a_star_that_should_be_a_zero_is_pointed_out(expression: str, better: str, where: str) -> None:
+    (warning,) = warnings(Cron(expression=expression), NOW, "en")
+    assert f"60 times in {where}" in warning
+    assert warning.endswith(f"If once is meant, write {better}.")
+    (warning,) = warnings(Cron(expression=expression), NOW, "zh-CN")
+    assert "60 次" in warning
+    assert better in warning
+
+
+@pytest.mark.parametrize("expression", ["* * * * *", "0 * * * *", "*/5 9-17 * * *", "@hourly", "30 0 2 * * *"])
+def test_stars_that_are_meant_have_no_warning(expression: str) -> None:
+    assert warnings(Cron(expression=expression), NOW, "en") == []
+
+
 def test_day_and_weekday_together_are_pointed_out() -> None:
     (warning,) = warnings(Cron(expression="0 0 13 * 5"), NOW, "en")
     assert "either one is enough" in warning
@@ -183,6 +210,43 @@ def test_times_that_nothing_makes_up_for_are_named() -> None:
         assert left_out(Cron(expression=expression, timezone=berlin), before, after) == []
     (warning,) = warnings(Cron(expression="*/20 2 * * *", timezone=berlin), before, "en")
     assert "a skipped time does not run" in warning
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "day", "told_times", "missing"),
+    [
+        # Half an hour on Lord Howe: what comes each half hour or oftener goes on evenly, each hour does not.
+        ("15 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, ["02:15"]),
+        ("45 * * * *", "Australia/Lord_Howe", "2026-04-04", 1, []),
+        ("*/30 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, []),
+        ("* * * * *", "Australia/Lord_Howe", "2026-04-04", 0, []),
+        ("*/20 * * * *", "Australia/Lord_Howe", "2026-10-03", 0, ["02:00", "02:20"]),
+        # Two hours at the station Troll.
+        ("0 */2 * * *", "Antarctica/Troll", "2026-03-28", 0, []),
+        ("0 */3 * * *", "Antarctica/Troll", "2026-10-24", 0, []),
+        # One hour: each hour, however it is written.
+        ("*/20 */1 * * *", "Europe/Berlin", "2026-03-28", 0, []),
+        ("*/20 0-23 * * *", "Europe/Berlin", "2026-10-24", 0, []),
+        ("*/20 0-22 * * *", "Europe/Berlin", "2026-03-28", 0, ["02:00", "02:20", "02:40"]),
+    ],
+)
+def test_what_goes_on_evenly_over_a_change_of_clocks_is_not_told(
+    expression: str, zone: str, day: str, told_times: int, missing: list[str]
+) -> None:
+    trigger = Cron(expression=expression, timezone=zone)
+    after = datetime.fromisoformat(f"{day}T12:00:00Z")
+    until = after + timedelta(days=1)
+    moments = list(takewhile(lambda moment: moment <= until, trigger.moments_after(after)))
+    assert sum(each.change is not None for each in told(trigger, moments)) == told_times
+    assert [f"{local:%H:%M}" for local in left_out(trigger, after, until)] == missing
+
+
+def test_what_lies_before_the_start_is_not_left_out() -> None:
+    before, after = datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC)
+    gap = datetime(2026, 3, 29, 1, tzinfo=UTC)
+    for start_at, count in ((gap - timedelta(hours=1), 3), (gap, 0), (after + timedelta(days=9), 0)):
+        trigger = Cron(expression="*/20 2 * * *", timezone="Europe/Berlin", start_at=start_at)
+        assert len(left_out(trigger, before, after)) == count
 
 
 def test_a_jitter_longer_than_the_distance_is_pointed_out() -> None:
