@@ -10,6 +10,7 @@ import { routes as environmentRoutes } from './features/environments/routes'
 import { routes as poolRoutes } from './features/pools/routes'
 import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
+import { routes as scheduleRoutes } from './features/schedules/routes'
 import { routes as taskRoutes } from './features/tasks/routes'
 import { i18n } from './locales'
 
@@ -32,6 +33,7 @@ export const router = createRouter({
     ...taskRoutes,
     ...runRoutes,
     ...poolRoutes,
+    ...scheduleRoutes,
     {
       path: '/:path(.*)*',
       name: 'not-found',

@@ -194,6 +194,21 @@ export function makeSlotSummary(changes: Partial<Schemas['SummaryOut']> = {}): S
   }
 }
 
+export function makeBootReport(changes: Partial<Schemas['BootReportOut']> = {}): Schemas['BootReportOut'] {
+  return {
+    down: { from: '2026-01-05T01:00:00Z', to: '2026-01-05T02:00:00Z' },
+    missed: 14,
+    caught_up: 3,
+    queued: 1,
+    task_count: 2,
+    tasks: [
+      { task_id: 7, task_name: 'often', missed: 13, caught_up: 0, run_ids: [], queued_run_ids: [] },
+      { task_id: 8, task_name: 'nightly', missed: 1, caught_up: 3, run_ids: [10, 11, 12], queued_run_ids: [12] },
+    ],
+    ...changes,
+  }
+}
+
 export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['PoolOut'] {
   return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }
