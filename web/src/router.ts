@@ -7,6 +7,7 @@ import { forgetSession, isSetupNeeded, loadMe } from './features/access'
 import { routes as accessRoutes } from './features/access/routes'
 import { routes as dashboardRoutes } from './features/dashboard/routes'
 import { routes as environmentRoutes } from './features/environments/routes'
+import { routes as logRoutes } from './features/logs/routes'
 import { routes as poolRoutes } from './features/pools/routes'
 import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
@@ -34,6 +35,7 @@ export const router = createRouter({
     ...runRoutes,
     ...poolRoutes,
     ...scheduleRoutes,
+    ...logRoutes,
     {
       path: '/:path(.*)*',
       name: 'not-found',

@@ -209,6 +209,25 @@ export function makeBootReport(changes: Partial<Schemas['BootReportOut']> = {}):
   }
 }
 
+export function makeFoundRun(changes: Partial<Schemas['FoundRunOut']> = {}): Schemas['FoundRunOut'] {
+  return {
+    run_id: 99,
+    attempt: 1,
+    task_id: 7,
+    task_name: 'nightly',
+    project_id: 2,
+    state: 'failed',
+    queued_at: '2026-01-05T12:00:00Z',
+    matches: [makeMatch()],
+    has_more: false,
+    ...changes,
+  }
+}
+
+export function makeMatch(changes: Partial<Schemas['MatchOut']> = {}): Schemas['MatchOut'] {
+  return { offset: 640, line: 12, at: '2026-01-05T12:00:01Z', text: 'an ERROR came up', match_offset: 643, match_start: 3, match_end: 8, ...changes }
+}
+
 export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['PoolOut'] {
   return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }

@@ -1,3 +1,4 @@
 // What other features may use of tasks; everything else in this folder is its own.
 export { default as RunWithDialog } from './RunWithDialog.vue'
+export { default as TaskSelect } from './TaskSelect.vue'
 export { runTask, type Task } from './taskApi'
