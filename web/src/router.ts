@@ -7,9 +7,11 @@ import { forgetSession, isSetupNeeded, loadMe } from './features/access'
 import { routes as accessRoutes } from './features/access/routes'
 import { routes as dashboardRoutes } from './features/dashboard/routes'
 import { routes as environmentRoutes } from './features/environments/routes'
+import { routes as logRoutes } from './features/logs/routes'
 import { routes as poolRoutes } from './features/pools/routes'
 import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
+import { routes as scheduleRoutes } from './features/schedules/routes'
 import { routes as taskRoutes } from './features/tasks/routes'
 import { i18n } from './locales'
 
@@ -32,6 +34,8 @@ export const router = createRouter({
     ...taskRoutes,
     ...runRoutes,
     ...poolRoutes,
+    ...scheduleRoutes,
+    ...logRoutes,
     {
       path: '/:path(.*)*',
       name: 'not-found',

@@ -3,8 +3,8 @@ import { computed, ref, type ComputedRef } from 'vue'
 import { useToast } from './useToast'
 
 interface ActionOptions<Result> {
-  /** Shown when it worked; nothing is shown without it. */
-  success?: string | ((result: Result) => string)
+  /** Shown when it worked; nothing is shown without it, nor where there is nothing to say. */
+  success?: string | ((result: Result) => string | undefined)
   /** Return true when the error is already shown, for example beside the fields of a form. */
   onError?: (error: unknown) => boolean
 }
@@ -29,7 +29,8 @@ export function useAsyncAction<Args extends unknown[], Result>(
     try {
       const result = await action(...args)
       const { success } = options
-      if (success) toast.success(typeof success === 'function' ? success(result) : success)
+      const words = typeof success === 'function' ? success(result) : success
+      if (words) toast.success(words)
       return result
     } catch (error) {
       if (!options.onError?.(error)) toast.error(error)

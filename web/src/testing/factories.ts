@@ -211,6 +211,40 @@ export function makeSlotSummary(changes: Partial<Schemas['SummaryOut']> = {}): S
   }
 }
 
+export function makeBootReport(changes: Partial<Schemas['BootReportOut']> = {}): Schemas['BootReportOut'] {
+  return {
+    down: { from: '2026-01-05T01:00:00Z', to: '2026-01-05T02:00:00Z' },
+    missed: 14,
+    caught_up: 3,
+    queued: 1,
+    task_count: 2,
+    tasks: [
+      { task_id: 7, task_name: 'often', missed: 13, caught_up: 0, run_ids: [], queued_run_ids: [] },
+      { task_id: 8, task_name: 'nightly', missed: 1, caught_up: 3, run_ids: [10, 11, 12], queued_run_ids: [12] },
+    ],
+    ...changes,
+  }
+}
+
+export function makeFoundRun(changes: Partial<Schemas['FoundRunOut']> = {}): Schemas['FoundRunOut'] {
+  return {
+    run_id: 99,
+    attempt: 1,
+    task_id: 7,
+    task_name: 'nightly',
+    project_id: 2,
+    state: 'failed',
+    queued_at: '2026-01-05T12:00:00Z',
+    matches: [makeMatch()],
+    has_more: false,
+    ...changes,
+  }
+}
+
+export function makeMatch(changes: Partial<Schemas['MatchOut']> = {}): Schemas['MatchOut'] {
+  return { offset: 640, line: 12, at: '2026-01-05T12:00:01Z', text: 'an ERROR came up', match_offset: 643, match_start: 3, match_end: 8, ...changes }
+}
+
 export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['PoolOut'] {
   return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }

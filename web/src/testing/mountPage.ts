@@ -8,9 +8,11 @@ import { createMemoryHistory, createRouter, type RouteRecordRaw } from 'vue-rout
 import { routes as accessRoutes } from '@/features/access/routes'
 import { routes as dashboardRoutes } from '@/features/dashboard/routes'
 import { routes as environmentRoutes } from '@/features/environments/routes'
+import { routes as logRoutes } from '@/features/logs/routes'
 import { routes as poolRoutes } from '@/features/pools/routes'
 import { routes as projectRoutes } from '@/features/projects/routes'
 import { routes as runRoutes } from '@/features/runs/routes'
+import { routes as scheduleRoutes } from '@/features/schedules/routes'
 import { routes as taskRoutes } from '@/features/tasks/routes'
 import en from '@/locales/en.json'
 
@@ -21,7 +23,7 @@ interface Options {
 }
 
 // The real names and paths, so that a link to nowhere fails; none of their pages is loaded.
-const ALL_ROUTES = [...accessRoutes, ...dashboardRoutes, ...environmentRoutes, ...poolRoutes, ...projectRoutes, ...runRoutes, ...taskRoutes]
+const ALL_ROUTES = [...accessRoutes, ...dashboardRoutes, ...environmentRoutes, ...logRoutes, ...poolRoutes, ...projectRoutes, ...runRoutes, ...scheduleRoutes, ...taskRoutes]
 const PAGELESS = ALL_ROUTES.map((route) => ({ ...route, component: { render: () => null }, props: false }) as RouteRecordRaw)
 
 /** Mount a page or a component with everything round it that the app gives it: language, router, queries, toasts. */
