@@ -19,6 +19,11 @@ export function formatRelative(at: Date, now: number, locale: string): string {
 
 /** Date, time to the second and time zone: the truth behind "3 minutes ago". */
 export function formatAbsolute(at: Date, locale: string, timeZone?: string): string {
+  return absoluteFormat(locale, timeZone).format(at)
+}
+
+/** The same for many moments: to make a format takes much longer than to use it. */
+export function absoluteFormat(locale: string, timeZone?: string): Intl.DateTimeFormat {
   return new Intl.DateTimeFormat(locale, {
     year: 'numeric',
     month: 'short',
@@ -29,7 +34,7 @@ export function formatAbsolute(at: Date, locale: string, timeZone?: string): str
     hourCycle: 'h23',
     timeZoneName: 'short',
     timeZone,
-  }).format(at)
+  })
 }
 
 /** A duration as the two largest units that matter: [[2, 'hour'], [5, 'minute']]. Below ten seconds with a decimal. */
