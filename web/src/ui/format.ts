@@ -19,11 +19,6 @@ export function formatRelative(at: Date, now: number, locale: string): string {
 
 /** Date, time to the second and time zone: the truth behind "3 minutes ago". */
 export function formatAbsolute(at: Date, locale: string, timeZone?: string): string {
-  return absoluteFormat(locale, timeZone).format(at)
-}
-
-/** The same for many moments: to make a format takes much longer than to use it. */
-export function absoluteFormat(locale: string, timeZone?: string): Intl.DateTimeFormat {
   return new Intl.DateTimeFormat(locale, {
     year: 'numeric',
     month: 'short',
@@ -34,7 +29,7 @@ export function absoluteFormat(locale: string, timeZone?: string): Intl.DateTime
     hourCycle: 'h23',
     timeZoneName: 'short',
     timeZone,
-  })
+  }).format(at)
 }
 
 /** A duration as the two largest units that matter: [[2, 'hour'], [5, 'minute']]. Below ten seconds with a decimal. */
