@@ -45,6 +45,10 @@ it('gives the sentence of the server where it has one', async () => {
   expect(notice.text()).toContain('Attempt 1 failed: The machine was restarted while it ran.')
 })
 
+it('says with which exit code a run failed', async () => {
+  expect((await show({ state: 'failed', exit_code: 3, attempts: [failed] })).text()).toBe('It ended with exit code 3.')
+})
+
 it('says nothing of a run of which there is nothing to say', async () => {
   expect((await show({})).text()).toBe('')
 })

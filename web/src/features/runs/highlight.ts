@@ -4,11 +4,11 @@ export interface MarkedSegment extends AnsiSegment {
   isMarked: boolean
 }
 
-/** Split the segments of a line where the words that are searched for begin and end, letter case aside. */
-export function highlight(segments: AnsiSegment[], words: string): MarkedSegment[] {
-  const needle = words.toLowerCase()
+/** Split the segments of a line where the words that are searched for begin and end. */
+export function highlight(segments: AnsiSegment[], words: string, mindsCase = false): MarkedSegment[] {
+  const needle = mindsCase ? words : words.toLowerCase()
   const line = segments.map((segment) => segment.text).join('')
-  const lowered = line.toLowerCase()
+  const lowered = mindsCase ? line : line.toLowerCase()
   // A letter whose lower case is longer would move all places after it; such a line is shown without marks.
   if (!needle || lowered.length !== line.length || !lowered.includes(needle)) return segments.map((segment) => ({ ...segment, isMarked: false }))
 

@@ -3,6 +3,20 @@ import type { LogPart } from './logWindow'
 
 export type LogMatch = components['schemas']['MatchOut']
 
+/** What a search looks for in each line. */
+export interface LogQuery {
+  words: string
+  /** The words are a regular expression, as Python reads it. */
+  isPattern: boolean
+  mindsCase: boolean
+}
+
+/** From this byte on lines were written at this moment, in milliseconds, or within a second after it. */
+export interface LogTime {
+  offset: number
+  at: number
+}
+
 /** Lines that a search found, and the byte to go on at; none when the log has been searched to its end. */
 export interface LogSearchAnswer {
   items: LogMatch[]
@@ -28,10 +42,17 @@ export interface LogListener {
 export interface LogSource {
   read: (part: { offset: number; limit: number } | { tail: number }) => Promise<LogAnswer>
   follow: (offset: number, listener: LogListener) => { close: () => void }
-  search: (words: string, from: number) => Promise<LogSearchAnswer>
+  search: (query: LogQuery, from: number) => Promise<LogSearchAnswer>
+  /** The times of the lines from the one at `from` to the one at `to`. */
+  times: (from: number, to: number) => Promise<LogTime[]>
 }
 
 const MOST_MATCHES = 1_000
+
+/** What was found in the line. The server counts characters, where JavaScript counts halves of some. */
+export function matchedText({ text, match_start: start, match_end: end }: LogMatch): string {
+  return [...text].slice(start, end).join('')
+}
 
 export function downloadAddress(runId: number, attempt: number): string {
   return `/api/v1/runs/${runId}/log/download?attempt=${attempt}`
@@ -75,11 +96,18 @@ export function runLogSource(runId: number, attempt: number): LogSource {
       return { close: () => stream.close() }
     },
 
-    async search(words, from) {
+    async search({ words, isPattern, mindsCase }, from) {
       const { data } = await api.GET('/runs/{run_id}/log/search', {
-        params: { path, query: { attempt, q: words, cursor: from, limit: MOST_MATCHES } },
+        params: { path, query: { attempt, q: words, regex: isPattern, case: mindsCase, cursor: from, limit: MOST_MATCHES } },
       })
       return { items: data?.items ?? [], next: data?.next_cursor ? Number(data.next_cursor) : null }
+    },
+
+    async times(from, to) {
+      const { data } = await api.GET('/runs/{run_id}/log/times', {
+        params: { path, query: { attempt, from_offset: from, to_offset: to } },
+      })
+      return (data?.items ?? []).map(({ offset, at }) => ({ offset, at: new Date(at).getTime() }))
     },
   }
 }

@@ -9,7 +9,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** A log file that grows, and a server in front of it whose streams can be broken. */
-class FakeLog implements LogSource {
+class FakeLog implements Pick<LogSource, 'read' | 'follow'> {
   bytes = new Uint8Array(0)
   isFinal = false
   streams: { offset: number; listener: LogListener; isClosed: boolean }[] = []
@@ -18,7 +18,6 @@ class FakeLog implements LogSource {
     const bytes = this.bytes.slice(offset, 'tail' in part ? undefined : offset + part.limit)
     return { offset, bytes, size: this.bytes.length, isFinal: this.isFinal }
   })
-  readonly search = vi.fn(() => Promise.resolve({ items: [], next: null }))
 
   constructor(lines = 0) {
     this.bytes = encoder.encode(linesOf(0, lines))
@@ -73,7 +72,7 @@ function linesOf(from: number, to: number): string {
 const LINE_BYTES = 12
 let scope: EffectScope
 
-function open(source: LogSource, options: RunLogOptions = {}) {
+function open(source: FakeLog, options: RunLogOptions = {}) {
   const log = scope.run(() => useRunLog(source, options))
   if (!log) throw new Error('the scope is gone')
   return log

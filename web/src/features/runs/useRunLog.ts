@@ -22,7 +22,7 @@ export interface RunLogOptions {
  * 3. While the person reads further up (`follow` is off) and the window is full, the stream is let go: the rest is read
  *    as parts when they scroll down, and the stream is taken up again at the end of the file.
  */
-export function useRunLog(source: LogSource, options: RunLogOptions = {}) {
+export function useRunLog(source: Pick<LogSource, 'read' | 'follow'>, options: RunLogOptions = {}) {
   const window = options.window ?? new LogWindow()
   const lines = shallowRef<LogLine[]>([])
   /** The bytes that the rows cover. */
