@@ -11,6 +11,7 @@ import { routes as poolRoutes } from './features/pools/routes'
 import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
 import { routes as taskRoutes } from './features/tasks/routes'
+import { routes as variableRoutes } from './features/variables/routes'
 import { i18n } from './locales'
 
 declare module 'vue-router' {
@@ -31,6 +32,7 @@ export const router = createRouter({
     ...environmentRoutes,
     ...taskRoutes,
     ...runRoutes,
+    ...variableRoutes,
     ...poolRoutes,
     {
       path: '/:path(.*)*',

@@ -15,6 +15,7 @@ export const NAVIGATION: NavItem[] = [
   { label: 'nav.environments', icon: 'i-lucide-package', route: 'environments', path: '/environments' },
   { label: 'nav.tasks', icon: 'i-lucide-calendar-clock', route: 'tasks', path: '/tasks' },
   { label: 'nav.runs', icon: 'i-lucide-activity', route: 'runs', path: '/runs' },
+  { label: 'nav.variables', icon: 'i-lucide-variable', route: 'variables', path: '/variables' },
   { label: 'nav.pools', icon: 'i-lucide-layers', route: 'pools', path: '/pools' },
 ]
 
