@@ -13,14 +13,15 @@ from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
 from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, search_pattern
+from kumo.projects.service import find_project
 from kumo.secrets import Vault
+from kumo.tasks.service import get as get_task
 from kumo.variables import listing, service
 from kumo.variables.listing import Shown
 from kumo.variables.models import Variable
 from kumo.variables.rules import VariableScope, goes_as_file, warnings
 from kumo.variables.schemas import (
     EffectiveList,
-    EffectiveVariable,
     VariableChange,
     VariableCreate,
     VariableFields,
@@ -92,15 +93,28 @@ async def create_variable(body: VariableCreate, actor: Writer, session: WriteSes
 
 @router.get(
     "/variables/effective",
-    summary="Show which variables a task's runs are given",
+    summary="Show which variables runs are given",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error"),
 )
 async def effective_variables(
-    _actor: Reader, session: ReadSession, vault: VaultDep, task_id: Annotated[RowId, Query()]
+    _actor: Reader,
+    session: ReadSession,
+    vault: VaultDep,
+    task_id: Annotated[RowId | None, Query(description="Those that the task's runs are given.")] = None,
+    project_id: Annotated[
+        RowId | None, Query(description="Those that every run of the project is given, beside its task's own.")
+    ] = None,
 ) -> EffectiveList:
     """Of each name the variable that wins: the task's over the project's over that for all."""
-    found = await listing.effective(session, vault, task_id)
-    return EffectiveList(items=[EffectiveVariable(**_fields(shown), hides=hides) for shown, hides in found])
+    match task_id, project_id:
+        case int(), None:
+            of_project = (await get_task(session, task_id)).project_id
+        case None, int():
+            of_project = (await find_project(session, project_id)).id
+        case _:
+            raise InvalidInput.at("task_id", "Say either which task_id or which project_id.")
+    found = await listing.effective(session, vault, project_id=of_project, task_id=task_id)
+    return EffectiveList(items=[VariableOut(**_fields(shown)) for shown in found])
 
 
 @router.get(
@@ -217,6 +231,7 @@ def _fields(shown: Shown, given: str | None = None) -> dict[str, Any]:
         "given_as": "file" if is_file else "environment",
         "value_number": shown.number,
         "readable": shown.is_readable,
+        "hides": shown.hides,
         "warnings": warnings(variable.name, given, is_secret=shown.is_secret),
         "created_at": variable.created_at,
         "updated_at": variable.updated_at,

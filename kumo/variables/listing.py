@@ -6,8 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, LargeBinary, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from kumo.errors import NotFound
 from kumo.projects.models import Project
@@ -43,6 +56,7 @@ class Shown:
     value: str | None  # None for a secret, and for one that is too long to be listed, or cannot be read
     is_readable: bool  # whether the key is there
     actor: str | None  # who has set the present value
+    hides: list[VariableScope]  # the wider scopes that have a variable of this name too, the narrowest first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +91,20 @@ async def show(session: AsyncSession, vault: Vault, variable_id: int) -> Shown:
     return _show(vault, row)
 
 
-async def effective(session: AsyncSession, vault: Vault, task_id: int) -> list[tuple[Shown, list[VariableScope]]]:
-    """What a run of the task is given, by name, each with the wider scopes whose values it hides."""
-    task = await session.scalar(select(Task).where(Task.id == task_id, Task.deleted_at.is_(None)))
-    if task is None:
-        raise NotFound(f"Task {task_id} does not exist.")
+async def effective(session: AsyncSession, vault: Vault, *, project_id: int, task_id: int | None) -> list[Shown]:
+    """What a run of the task is given, by name; without a task, what every run of the project is given at least."""
     seen = or_(
         Variable.scope == VariableScope.GLOBAL,
-        and_(Variable.scope == VariableScope.PROJECT, Variable.project_id == task.project_id),
+        and_(Variable.scope == VariableScope.PROJECT, Variable.project_id == project_id),
         and_(Variable.scope == VariableScope.TASK, Variable.task_id == task_id),
     )
     found: dict[str, dict[VariableScope, Shown]] = {}
     for row in await session.execute(_shown(LONGEST_LISTED_BYTES).where(seen).order_by(Variable.name)):
         shown = _show(vault, row)
         found.setdefault(shown.variable.name, {})[VariableScope(shown.variable.scope)] = shown
-    answer = []
-    for by_scope in found.values():
-        scopes = [scope for scope in reversed(VariableScope) if scope in by_scope]
-        answer.append((by_scope[scopes[0]], scopes[1:]))
-    return answer
+    return [
+        next(by_scope[scope] for scope in reversed(VariableScope) if scope in by_scope) for by_scope in found.values()
+    ]
 
 
 async def list_versions(
@@ -142,6 +151,12 @@ async def given_variables(session: AsyncSession, versions: Mapping[str, int]) ->
 def _shown(largest_bytes: int) -> Select[Any]:
     """The question for `_show`: secrets and longer values do not even leave the database."""
     version = VariableVersion
+    wider = aliased(Variable)
+    # Words of the statement instead of parameters: only so does SQLite find these by the partial indexes.
+    of_all, of_project = (
+        wider.scope == literal_column(f"'{scope}'") for scope in (VariableScope.GLOBAL, VariableScope.PROJECT)
+    )
+    same_name = exists().where(wider.name == Variable.name)
     open_value = case((and_(version.is_secret.is_(False), version.size_bytes <= largest_bytes), version.value))
     return (
         select(
@@ -153,6 +168,8 @@ def _shown(largest_bytes: int) -> Select[Any]:
             version.as_file,
             version.actor,
             open_value.label("open_value"),
+            and_(Variable.scope != VariableScope.GLOBAL, same_name.where(of_all)).label("hides_global"),
+            same_name.where(of_project, wider.project_id == Task.project_id).label("hides_project"),
             func.substr(version.value, 1, _KEY_PREFIX_BYTES, type_=LargeBinary).label("prefix"),
         )
         .join(version, version.id == Variable.current_version_id)
@@ -174,6 +191,10 @@ def _show(vault: Vault, row: Any) -> Shown:
         value=None if row.open_value is None else _readable(vault, row.Variable.name, row.open_value),
         is_readable=vault.has_key_of(bytes(row.prefix)),
         actor=row.actor,
+        hides=[
+            *([VariableScope.PROJECT] if row.hides_project else []),
+            *([VariableScope.GLOBAL] if row.hides_global else []),
+        ],
     )
 
 

@@ -65,6 +65,7 @@ class VariableOut(BaseModel):
                 "given_as": "environment",
                 "value_number": 2,
                 "readable": True,
+                "hides": ["global"],
                 "warnings": [],
                 "created_at": "2026-01-05T12:00:00.000Z",
                 "updated_at": "2026-01-06T08:30:00.000Z",
@@ -87,6 +88,7 @@ class VariableOut(BaseModel):
     given_as: Given = Field(description="How runs get it: long values go as files.")
     value_number: int = Field(description="How many values it has had; runs remember which one they were given.")
     readable: bool = Field(description="false when the key that it was encrypted with is missing: enter it anew.")
+    hides: list[VariableScope] = Field(description="The wider scopes that have a variable of this name too.")
     warnings: list[str]
     created_at: UtcMoment
     updated_at: UtcMoment
@@ -131,13 +133,7 @@ class VariableVersionList(BaseModel):
     next_cursor: str | None
 
 
-class EffectiveVariable(VariableOut):
-    """The variable that wins, and what it wins over."""
-
-    hides: list[VariableScope] = Field(description="The wider scopes that have a variable of this name too.")
-
-
 class EffectiveList(BaseModel):
-    """All that a run of the task is given, by name."""
+    """All that a run is given, by name."""
 
-    items: list[EffectiveVariable]
+    items: list[VariableOut]

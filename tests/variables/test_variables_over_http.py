@@ -40,6 +40,7 @@ async def test_a_variable_is_answered_as_it_was_set(client: httpx.AsyncClient, p
         "given_as": "environment",
         "value_number": 1,
         "readable": True,
+        "hides": [],
         "warnings": [],
         "created_at": variable["created_at"],
         "updated_at": variable["created_at"],
@@ -169,7 +170,40 @@ async def test_the_narrowest_scope_wins(
         ("B", "project", "project", False, ["global"]),
         ("C", "global", None, True, []),
     ]
+    listed = (await client.get("/variables")).json()["items"]
+    assert {(item["name"], item["scope"]): item["hides"] for item in listed if item["hides"]} == {
+        ("A", "task"): ["project", "global"],
+        ("A", "project"): ["global"],
+        ("B", "project"): ["global"],
+    }
     assert (await client.get("/variables/effective", params={"task_id": task_id + 1})).status_code == 404
+
+
+async def test_of_a_project_is_told_what_all_of_its_runs_are_given(
+    client: httpx.AsyncClient, set_variable: Set, project_id: int, task_id: int
+) -> None:
+    await set_variable("A", "global")
+    await set_variable("A", "project", scope="project", scope_id=project_id)
+    await set_variable("A", "task", scope="task", scope_id=task_id)
+    await set_variable("B", "task", scope="task", scope_id=task_id)
+    await set_variable("C", "global")
+    url = "/variables/effective"
+    found = (await client.get(url, params={"project_id": project_id})).json()["items"]
+    assert [(item["name"], item["value"], item["hides"]) for item in found] == [
+        ("A", "project", ["global"]),
+        ("C", "global", []),
+    ]
+    assert (await client.get(url, params={"project_id": project_id + 1})).status_code == 404
+    assert blamed(await client.get(url)) == ["task_id"]
+    assert blamed(await client.get(url, params={"project_id": project_id, "task_id": task_id})) == ["task_id"]
+
+
+async def test_a_variable_hides_none_of_a_project_that_is_not_its_task_s(
+    client: httpx.AsyncClient, set_variable: Set, task_id: int
+) -> None:
+    other = (await client.post("/projects", json={"name": "other"})).json()["id"]
+    await set_variable("A", "other", scope="project", scope_id=other)
+    assert (await set_variable("A", "task", scope="task", scope_id=task_id))["hides"] == []
 
 
 async def test_a_variable_moves_to_another_owner(

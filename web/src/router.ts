@@ -13,6 +13,7 @@ import { routes as projectRoutes } from './features/projects/routes'
 import { routes as runRoutes } from './features/runs/routes'
 import { routes as scheduleRoutes } from './features/schedules/routes'
 import { routes as taskRoutes } from './features/tasks/routes'
+import { routes as variableRoutes } from './features/variables/routes'
 import { i18n } from './locales'
 
 declare module 'vue-router' {
@@ -33,6 +34,7 @@ export const router = createRouter({
     ...environmentRoutes,
     ...taskRoutes,
     ...runRoutes,
+    ...variableRoutes,
     ...poolRoutes,
     ...scheduleRoutes,
     ...logRoutes,

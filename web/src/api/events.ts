@@ -1,4 +1,4 @@
-export const LIVE_EVENT_TYPES = ['run', 'task', 'build', 'project', 'environment'] as const
+export const LIVE_EVENT_TYPES = ['run', 'task', 'build', 'project', 'environment', 'variable'] as const
 export type LiveEventType = (typeof LIVE_EVENT_TYPES)[number]
 
 /** Something changed on the server; `id` says which one of its type. */

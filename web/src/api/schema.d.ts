@@ -1614,7 +1614,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show which variables a task's runs are given
+         * Show which variables runs are given
          * @description Of each name the variable that wins: the task's over the project's over that for all.
          */
         get: operations["effective_variables_api_v1_variables_effective_get"];
@@ -2082,99 +2082,11 @@ export interface components {
         };
         /**
          * EffectiveList
-         * @description All that a run of the task is given, by name.
+         * @description All that a run is given, by name.
          */
         EffectiveList: {
             /** Items */
-            items: components["schemas"]["EffectiveVariable"][];
-        };
-        /**
-         * EffectiveVariable
-         * @description The variable that wins, and what it wins over.
-         * @example {
-         *       "as_file": false,
-         *       "created_at": "2026-01-05T12:00:00.000Z",
-         *       "description": "",
-         *       "given_as": "environment",
-         *       "id": 3,
-         *       "name": "API_URL",
-         *       "readable": true,
-         *       "scope": "project",
-         *       "scope_id": 2,
-         *       "scope_name": "quotes",
-         *       "secret": false,
-         *       "size_bytes": 23,
-         *       "updated_at": "2026-01-06T08:30:00.000Z",
-         *       "updated_by": "ada",
-         *       "value": "https://example.com/api",
-         *       "value_number": 2,
-         *       "version": 2,
-         *       "warnings": []
-         *     }
-         */
-        EffectiveVariable: {
-            /** As File */
-            as_file: boolean;
-            /** Created At */
-            created_at: string;
-            /** Description */
-            description: string;
-            /**
-             * Given As
-             * @description How runs get it: long values go as files.
-             * @enum {string}
-             */
-            given_as: "environment" | "file";
-            /**
-             * Hides
-             * @description The wider scopes that have a variable of this name too.
-             */
-            hides: components["schemas"]["VariableScope"][];
-            /** Id */
-            id: number;
-            /** Name */
-            name: string;
-            /**
-             * Readable
-             * @description false when the key that it was encrypted with is missing: enter it anew.
-             */
-            readable: boolean;
-            scope: components["schemas"]["VariableScope"];
-            /** Scope Id */
-            scope_id: number | null;
-            /**
-             * Scope Name
-             * @description Of the project or the task.
-             */
-            scope_name: string | null;
-            /** Secret */
-            secret: boolean;
-            /**
-             * Size Bytes
-             * @description null for a secret.
-             */
-            size_bytes: number | null;
-            /** Updated At */
-            updated_at: string;
-            /**
-             * Updated By
-             * @description Who has set the present value.
-             */
-            updated_by: string | null;
-            /**
-             * Value
-             * @description null for a secret, and in lists for more than 2,000 bytes.
-             */
-            value: string | null;
-            /**
-             * Value Number
-             * @description How many values it has had; runs remember which one they were given.
-             */
-            value_number: number;
-            /** Version */
-            version: number;
-            /** Warnings */
-            warnings: string[];
+            items: components["schemas"]["VariableOut"][];
         };
         /**
          * EnvironmentChange
@@ -4299,6 +4211,9 @@ export interface components {
          *       "created_at": "2026-01-05T12:00:00.000Z",
          *       "description": "",
          *       "given_as": "environment",
+         *       "hides": [
+         *         "global"
+         *       ],
          *       "id": 3,
          *       "name": "API_URL",
          *       "readable": true,
@@ -4328,6 +4243,11 @@ export interface components {
              * @enum {string}
              */
             given_as: "environment" | "file";
+            /**
+             * Hides
+             * @description The wider scopes that have a variable of this name too.
+             */
+            hides: components["schemas"]["VariableScope"][];
             /** Id */
             id: number;
             /** Name */
@@ -9835,8 +9755,11 @@ export interface operations {
     };
     effective_variables_api_v1_variables_effective_get: {
         parameters: {
-            query: {
-                task_id: number;
+            query?: {
+                /** @description Those that the task's runs are given. */
+                task_id?: number | null;
+                /** @description Those that every run of the project is given, beside its task's own. */
+                project_id?: number | null;
             };
             header?: never;
             path?: never;

@@ -76,3 +76,7 @@ it('knows what a finished run makes stale', () => {
   expect(keys).toContainEqual(['runs', 'detail', 9])
   expect(keys).toContainEqual(['tasks', 'detail', 7])
 })
+
+it('reads all lists of variables again after a change of one, as it may hide others', () => {
+  expect(staleKeys({ type: 'variable', id: 3, data: { id: 3 } })).toEqual([['variables']])
+})

@@ -19,6 +19,8 @@ export function staleKeys(event: LiveEvent): unknown[][] {
       return [['projects', 'list'], ['projects', 'detail', event.id]]
     case 'environment':
       return [['environments', 'list'], ['environments', 'detail', event.id]]
+    case 'variable':
+      return [['variables']]
   }
 }
 

@@ -16,6 +16,7 @@ export const NAVIGATION: NavItem[] = [
   { label: 'nav.tasks', icon: 'i-lucide-calendar-clock', route: 'tasks', path: '/tasks' },
   { label: 'nav.runs', icon: 'i-lucide-activity', route: 'runs', path: '/runs' },
   { label: 'nav.logs', icon: 'i-lucide-text-search', route: 'log-search', path: '/logs' },
+  { label: 'nav.variables', icon: 'i-lucide-variable', route: 'variables', path: '/variables' },
   { label: 'nav.pools', icon: 'i-lucide-layers', route: 'pools', path: '/pools' },
 ]
 

@@ -249,6 +249,31 @@ export function makePool(changes: Partial<Schemas['PoolOut']> = {}): Schemas['Po
   return { id: 5, version: 1, name: 'database', slots: 2, created_at: '2026-01-05T12:00:00Z', ...changes }
 }
 
+export function makeVariable(changes: Partial<Schemas['VariableOut']> = {}): Schemas['VariableOut'] {
+  return {
+    id: 3,
+    version: 2,
+    name: 'API_URL',
+    scope: 'global',
+    scope_id: null,
+    scope_name: null,
+    description: '',
+    secret: false,
+    value: 'https://example.com/api',
+    size_bytes: 23,
+    as_file: false,
+    given_as: 'environment',
+    value_number: 2,
+    readable: true,
+    hides: [],
+    warnings: [],
+    created_at: '2026-01-05T12:00:00Z',
+    updated_at: '2026-01-06T08:30:00Z',
+    updated_by: 'mika',
+    ...changes,
+  }
+}
+
 export function makeDashboard(changes: Partial<Schemas['Dashboard']> = {}): Schemas['Dashboard'] {
   return {
     counts: { projects: 1, environments: 0, tasks: 1, active_tasks: 1 },

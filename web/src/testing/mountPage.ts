@@ -14,6 +14,7 @@ import { routes as projectRoutes } from '@/features/projects/routes'
 import { routes as runRoutes } from '@/features/runs/routes'
 import { routes as scheduleRoutes } from '@/features/schedules/routes'
 import { routes as taskRoutes } from '@/features/tasks/routes'
+import { routes as variableRoutes } from '@/features/variables/routes'
 import en from '@/locales/en.json'
 
 interface Options {
@@ -23,7 +24,7 @@ interface Options {
 }
 
 // The real names and paths, so that a link to nowhere fails; none of their pages is loaded.
-const ALL_ROUTES = [...accessRoutes, ...dashboardRoutes, ...environmentRoutes, ...logRoutes, ...poolRoutes, ...projectRoutes, ...runRoutes, ...scheduleRoutes, ...taskRoutes]
+const ALL_ROUTES = [...accessRoutes, ...dashboardRoutes, ...environmentRoutes, ...logRoutes, ...poolRoutes, ...projectRoutes, ...runRoutes, ...scheduleRoutes, ...taskRoutes, ...variableRoutes]
 const PAGELESS = ALL_ROUTES.map((route) => ({ ...route, component: { render: () => null }, props: false }) as RouteRecordRaw)
 
 /** Mount a page or a component with everything round it that the app gives it: language, router, queries, toasts. */
