@@ -166,7 +166,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     preparation = Preparation(settings, app.state.interpreters, Resolver(database, app.state.vault))
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
-    loops.start("scheduler", Scheduler(database, utc_now).forever)
+    loops.start("scheduler", Scheduler(database, utc_now, supervisor.queueing).forever)
     loops.start("builder", BuilderLoop(database, settings, utc_now, app.state.interpreters).forever)
     loops.start("access", app.state.authenticator.forever)
     loops.start("variables", lambda: orphans.forever(database))
