@@ -6,11 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import builds, idle, logs, throughput
+from bench import builds, idle, logs, punctuality, throughput
 from bench.figures import Figure, show
 
 _PARTS = {
     "throughput": throughput.measure,
+    "punctuality": punctuality.measure,
     "logs": logs.measure,
     "builds": builds.measure,
     "idle": idle.measure,

@@ -6,15 +6,17 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_VERDICT = {True: "yes", False: "**no**", None: ""}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What was measured, beside what it must reach."""
+    """What was measured, beside what it must reach; nothing where it only explains others."""
 
     what: str
     found: str
-    must: str
-    reached: bool
+    must: str = "–"
+    reached: bool | None = None
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -25,8 +27,5 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def show(figures: Sequence[Figure]) -> str:
     """The report as a table in Markdown."""
     lines = ["| What | Measured | Must reach | |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {figure.what} | {figure.found} | {figure.must} | {'yes' if figure.reached else '**no**'} |"
-        for figure in figures
-    ]
+    lines += [f"| {figure.what} | {figure.found} | {figure.must} | {_VERDICT[figure.reached]} |" for figure in figures]
     return "\n".join(lines)

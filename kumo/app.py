@@ -181,7 +181,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     preparation = Preparation(settings, app.state.interpreters, Resolver(database, app.state.vault))
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
-    loops.start("scheduler", Scheduler(database, utc_now).forever)
+    loops.start("scheduler", Scheduler(database, utc_now, supervisor.queueing).forever)
     builder = BuilderLoop(database, settings, utc_now, app.state.interpreters)
     loops.start("builder", builder.forever)
     loops.start("collector", Collector(database, settings, builder, utc_now).forever)

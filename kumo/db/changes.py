@@ -7,7 +7,7 @@ its next round.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,6 +108,12 @@ class Changes:
 def announce(session: AsyncSession, kind: str, row_id: int) -> None:
     """Say that a row changes in this transaction; passed on once it is committed, forgotten if it is not."""
     session.info.setdefault(_KEY, []).append(Change(kind, row_id))
+
+
+def take_back(session: AsyncSession, kind: str, row_ids: Collection[int]) -> None:
+    """Say nothing of these rows after all: what would have been done at this word has been done in the transaction."""
+    if row_ids:
+        session.info[_KEY] = [c for c in session.info.get(_KEY, []) if c.kind != kind or c.id not in row_ids]
 
 
 def announced(session: AsyncSession) -> list[Change]:

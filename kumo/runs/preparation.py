@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -103,7 +104,8 @@ class Preparation:
     async def learn(self, database: Database, run: Run) -> None:
         """Read what the run's files declare, once for each snapshot and command; slow, so not within a transaction.
 
-        Also checks out the files and finds the interpreters, for the same reason.
+        Also lays out the files and finds the interpreters, for the same reason: whoever launches a run that was learnt
+        about keeps nobody waiting. What cannot be laid out is told when it is launched.
         """
         key = _key(run)
         if key in self._known:
@@ -117,6 +119,8 @@ class Preparation:
             declared = await asyncio.to_thread(self._declared, tree_hash, key[1])
         except KumoError as error:
             declared = error
+        with suppress(KumoError, OSError):
+            await asyncio.to_thread(self._store.materialise, tree_hash)
         if len(self._known) >= _CACHED_DECLARATIONS:
             self._known.clear()
         self._known[key] = _Known(tree_hash=tree_hash, declared=declared)
@@ -188,7 +192,7 @@ class Preparation:
         return ready
 
     async def attempt_spec(self, run: Run, ready: Ready, project_name: str) -> AttemptSpec:
-        """What the runner of the run's present attempt is asked to do; checks out the files where they are not yet."""
+        """What the runner of the run's present attempt is asked to do; lays out the files where they are gone."""
         tree_hash = self._known[_key(run)].tree_hash
         tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
         directory = attempt_directory(self._settings.home, run.id, run.attempt)

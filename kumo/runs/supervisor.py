@@ -8,32 +8,31 @@ stands in its directory, so that nothing depends on the word.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import Any, cast
 
 import structlog
-from sqlalchemy import Boolean, Integer, Table, and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.base import UtcDateTime
-from kumo.db.changes import Change, announce
+from kumo.db.changes import Change, take_back
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
 from kumo.runner.contract import Report, attempt_directory
+from kumo.runs.claims import Launch, claim_queued
 from kumo.runs.models import Run
-from kumo.runs.moves import Claim, give_up, is_news, queue_again, start, store
+from kumo.runs.moves import give_up, is_news, queue_again, store
 from kumo.runs.observation import Observation, observe
-from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
+from kumo.runs.preparation import Preparation
 from kumo.runs.states import ACTIVE, OPEN, RunState
 from kumo.runs.tally import Ended
 from kumo.settings import Settings
-from kumo.tasks.models import Pool
 from kumo.workers.dispatch import Dispatcher
 
 log = structlog.get_logger(__name__)
@@ -41,7 +40,6 @@ log = structlog.get_logger(__name__)
 _FULL_ROUND_SECONDS = 1.0
 # A launch whose marker has not come by then is repeated; harmless, since only one runner can take an attempt.
 _RELAUNCH_SECONDS = 10.0
-_LARGEST_BATCH = 500
 _GATHER_SECONDS = 0.010
 
 
@@ -58,52 +56,6 @@ _ANY_WAITING = (
     )
     .limit(1)
 )
-_GOING_OF_TASKS = (
-    select(Run.task_id, Run.pool_id, func.count(), func.max(Run.max_parallel), func.coalesce(func.max(Pool.slots), 0))
-    .outerjoin(Pool, Pool.id == Run.pool_id)
-    .where(Run.state.in_(ACTIVE))
-    .group_by(Run.task_id, Run.pool_id)
-)
-_runs = cast(Table, Run.__table__)
-_NOTE_REASON = update(_runs).where(_runs.c.id == bindparam("b_id")).values(reason=bindparam("b_reason"))
-_NEXT = (
-    select(Run, Project.name, Pool)
-    .join(Project, Project.id == Run.project_id)
-    .outerjoin(Pool, Pool.id == Run.pool_id)
-    .where(
-        Run.state == RunState.QUEUED,
-        or_(
-            bindparam("b_look_at_all", type_=Boolean),
-            and_(
-                Run.reason.is_distinct_from(WAITS_FOR_BUILD),
-                Run.task_id.not_in(bindparam("b_full_tasks", expanding=True)),
-                func.coalesce(Run.pool_id, 0).not_in(bindparam("b_full_pools", expanding=True)),
-            ),
-        ),
-    )
-    .order_by(Run.priority.desc(), Run.id)
-    .limit(bindparam("b_limit", type_=Integer))
-    .with_for_update(of=Run)
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Launch:
-    """A claimed run on its way to a runner."""
-
-    run: Run
-    project_name: str
-    ready: Ready
-
-    def to_claim(self) -> Claim:
-        """What is stored of it."""
-        ready = self.ready
-        return Claim(
-            run=self.run,
-            build_id=ready.build_id,
-            interpreter=str(ready.interpreter),
-            variable_versions=ready.variables.versions,
-        )
 
 
 @dataclass(kw_only=True)
@@ -114,37 +66,8 @@ class _Round:
     look_at_all: bool
     moved: int = 0
     ends: list[Ended] = field(default_factory=list)  # runs that are over for good
-    launches: list[_Launch] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
     unknown: list[Run] = field(default_factory=list)  # queued, and to be learnt about first
-
-
-@dataclass(kw_only=True)
-class _Places:
-    """Who holds a place now, while claims are made."""
-
-    free: int
-    of_task: Counter[int] = field(default_factory=Counter)
-    of_pool: Counter[int] = field(default_factory=Counter)
-    # As many of their runs are going as may.
-    full_tasks: list[int] = field(default_factory=list)
-    full_pools: list[int] = field(default_factory=list)
-
-    def wait_for(self, run: Run, pool: Pool | None) -> str | None:
-        """What keeps the run from starting; None when it may."""
-        if run.max_parallel is not None and self.of_task[run.task_id] >= run.max_parallel:
-            return "Waits for an earlier run of the same task to end."
-        if pool is not None and self.of_pool[pool.id] >= pool.slots:
-            return f"Waits for a free slot of the pool {pool.name!r}."
-        if self.free <= 0:
-            return "Waits for a free place; as many runs are going as this machine may run at once."
-        return None
-
-    def count(self, task_id: int, pool_id: int | None, runs: int = 1) -> None:
-        """Give some places away."""
-        self.free -= runs
-        self.of_task[task_id] += runs
-        if pool_id is not None:
-            self.of_pool[pool_id] += runs
 
 
 OnEnds = Callable[[AsyncSession, Sequence[Ended], datetime], Awaitable[None]]
@@ -174,6 +97,8 @@ class Supervisor:
         self._clock = clock
         self._on_ends = on_ends
         self._launched_at: dict[tuple[int, int], float] = {}
+        # Two transactions that claim at the same time would each count the places without the other's claims.
+        self._claiming = asyncio.Lock()
 
     async def forever(self) -> None:
         """Go round until cancelled."""
@@ -208,7 +133,7 @@ class Supervisor:
         news = await self._news(reports, active)
         round_ = _Round(full=full, look_at_all=full or builds_changed)
         if news or anyone_waits:
-            async with self._database.write() as session:
+            async with self._claiming, self._database.write() as session:
                 await self._carry_out(session, round_, news, now)
         if full:
             round_.launches += await self._forgotten(active, news)
@@ -217,6 +142,24 @@ class Supervisor:
         for run in round_.unknown:
             await self._preparation.learn(self._database, run)
         return round_.moved + len(round_.launches) + len(round_.unknown)
+
+    @asynccontextmanager
+    async def queueing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction for whoever queues runs that are to start at once.
+
+        Before it is committed, what can start is claimed in it, and after that launched. Word to the loop would do as
+        well, only later: by a round, and by one more wait for the disk. What cannot start now is left to the loop.
+        """
+        round_ = _Round(full=False, look_at_all=False)
+        now = self._clock()
+        async with self._claiming, self._database.write() as session:
+            yield session
+            await self._claim(session, round_, now)
+            if round_.ends:
+                await self._on_ends(session, round_.ends, now)
+            take_back(session, "queue", {launch.run.id for launch in round_.launches})
+        for launch in round_.launches:
+            await self._launch(launch, now)
 
     async def _carry_out(
         self, session: AsyncSession, round_: _Round, news: Sequence[Observation], now: datetime
@@ -270,61 +213,21 @@ class Supervisor:
         return await asyncio.to_thread(self._dispatcher.clear_up, *place)
 
     async def _claim(self, session: AsyncSession, round_: _Round, now: datetime) -> None:
-        """Move queued runs to starting, the highest priority first, as far as there are places.
+        """Claim what can start; noted as launched before it is, so that nobody takes it for forgotten meanwhile."""
+        most = self._settings.max_parallel_runs
+        claimed = await claim_queued(session, self._preparation, now, most=most, look_at_all=round_.look_at_all)
+        round_.launches += claimed.launches
+        round_.ends += claimed.ends
+        round_.unknown += claimed.unknown
+        for launch in claimed.launches:
+            self._launched_at[launch.run.id, launch.run.attempt] = monotonic()
 
-        No more are looked at than there are places, and none that is known to wait for something else; a look at all
-        finds out what runs wait for. A run of which too little is known yet stays in the queue, and is noted as
-        unknown: finding out is too slow for a transaction.
-        """
-        places = await self._places(session)
-        if not round_.look_at_all and places.free <= 0:
-            return
-        values = {
-            "b_limit": _LARGEST_BATCH if round_.look_at_all else min(places.free, _LARGEST_BATCH),
-            "b_look_at_all": round_.look_at_all,
-            "b_full_tasks": places.full_tasks,
-            "b_full_pools": places.full_pools,
-        }
-        reasons: list[dict[str, Any]] = []
-        for run, project_name, pool in (await session.execute(_NEXT, values)).all():
-            reason = places.wait_for(run, pool)
-            if reason is None:
-                if not self._preparation.knows(run):
-                    round_.unknown.append(run)
-                    continue
-                match await self._preparation.prepare(session, run, now):
-                    case Ready() as ready:
-                        places.count(run.task_id, run.pool_id)
-                        round_.launches.append(_Launch(run=run, project_name=project_name, ready=ready))
-                        continue
-                    case Impossible() as impossible:
-                        round_.ends += await give_up(session, run, RunState.QUEUED, impossible.reason, now)
-                        continue
-                    case Waits() as waits:
-                        reason = waits.reason
-            if reason != run.reason and (round_.look_at_all or reason == WAITS_FOR_BUILD):
-                reasons.append({"b_id": run.id, "b_reason": reason})
-                announce(session, "run", run.id)
-        if reasons:
-            await session.execute(_NOTE_REASON, reasons)
-        await start(session, [launch.to_claim() for launch in round_.launches])
-
-    async def _places(self, session: AsyncSession) -> _Places:
-        places = _Places(free=self._settings.max_parallel_runs)
-        for task_id, pool_id, going, max_parallel, slots in await session.execute(_GOING_OF_TASKS):
-            places.count(task_id, pool_id, going)
-            if max_parallel is not None and places.of_task[task_id] >= max_parallel:
-                places.full_tasks.append(task_id)
-            if pool_id is not None and places.of_pool[pool_id] >= slots:
-                places.full_pools.append(pool_id)
-        return places
-
-    async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[_Launch]:
+    async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[Launch]:
         """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
         taken = {seen.run_id for seen in observations if seen.started is not None or seen.is_end}
         overdue = monotonic() - _RELAUNCH_SECONDS
         starting = {(run.id, run.attempt) for run in active if run.state == RunState.STARTING}
-        self._launched_at = {key: at for key, at in self._launched_at.items() if key in starting}
+        self._launched_at = {key: at for key, at in self._launched_at.items() if key in starting or at > overdue}
         forgotten = [
             run
             for run in active
@@ -339,12 +242,12 @@ class Supervisor:
                 ready = await self._preparation.as_before(session, run)
                 name = await session.scalar(select(Project.name).where(Project.id == run.project_id))
             log.info("launching again", run_id=run.id)
-            launches.append(_Launch(run=run, project_name=name or "", ready=ready))
+            self._launched_at[run.id, run.attempt] = monotonic()
+            launches.append(Launch(run=run, project_name=name or "", ready=ready))
         return launches
 
-    async def _launch(self, launch: _Launch, now: datetime) -> None:
+    async def _launch(self, launch: Launch, now: datetime) -> None:
         run = launch.run
-        self._launched_at[run.id, run.attempt] = monotonic()
         try:
             spec = await self._preparation.attempt_spec(run, launch.ready, launch.project_name)
             await self._dispatcher.launch(spec)

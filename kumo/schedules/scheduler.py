@@ -1,15 +1,16 @@
 """The loop that turns due moments into slots and runs.
 
-It sleeps until the next moment, or until a task changes. A step stores, for each trigger that is due, its slots, their
-runs and the trigger's next moment in one transaction: a crash leaves a moment either unhandled or handled, and the
-unique slot keeps it from being handled twice.
+It sleeps until shortly before the next moment, or until a task changes, and looks what will be due, so that nothing but
+storing is left to do when the moment comes. A step stores, for each trigger that is due, its slots, their runs and the
+trigger's next moment in one transaction: a crash leaves a moment either unhandled or handled, and the unique slot keeps
+it from being handled twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.base import UtcDateTime
+from kumo.db.changes import Subscription
 from kumo.db.session import Database
 from kumo.runs.models import Run
 from kumo.runs.states import OPEN
@@ -40,6 +42,8 @@ _RECONCILE_EVERY = timedelta(seconds=60)
 _BATCH = 200
 # Somebody holds what is due, for milliseconds.
 _SHORTEST_SLEEP = timedelta(milliseconds=5)
+# Long enough to find what is due; so short that it rarely changes meanwhile.
+_LOOK_AHEAD = timedelta(milliseconds=20)
 
 _triggers = cast(Table, TriggerRow.__table__)
 _tasks = cast(Table, Task.__table__)
@@ -74,6 +78,9 @@ _MOVE_ON = update(_triggers).where(_triggers.c.id == bindparam("b_id")).values(n
 _EARLIEST = select(func.min(_triggers.c.next_due_at))
 
 
+Queueing = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Due:
     """A trigger that is due, with the moments that have come and the next one: all that takes time to find out."""
@@ -88,9 +95,11 @@ class _Due:
 class Scheduler:
     """Handles each trigger when its moment has come."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, queueing: Queueing | None = None) -> None:
+        """`queueing` gives the transactions in which runs are queued: the supervisor's, which also start them."""
         self._database = database
         self._clock = clock
+        self._queueing = queueing or database.write
         self._heartbeat = Heartbeat(database)
         self._reconciler = Reconciler(database)
 
@@ -104,14 +113,14 @@ class Scheduler:
                 while True:
                     now = self._clock()
                     await self._heartbeat.beat(now)
-                    while await self.step(now):
+                    while await self.step(now) >= _BATCH:
                         now = self._clock()
                     passed = timedelta(seconds=monotonic() - reconciled_at[1])
                     thorough = thorough or was_set_back(now - reconciled_at[0], passed)
                     if thorough or passed >= _RECONCILE_EVERY:
                         await self._reconciler.step(now, thorough=thorough)
                         thorough, reconciled_at = False, (now, monotonic())
-                    await subscription.wait(await self._seconds_to_sleep())
+                    await self._wait(subscription)
             finally:
                 # Only so that a down time is told exactly, where the server was told to end; it may be too late for it.
                 with suppress(Exception):
@@ -124,32 +133,56 @@ class Scheduler:
            is done outside the transaction.
         2. In one transaction, see that nobody has changed these triggers meanwhile, store slots and runs, move on.
         """
+        return await self._store(await self._find(now), now)
+
+    async def _find(self, until: datetime) -> list[_Due]:
         async with self._database.read() as session:
-            rows = (await session.execute(_DUE, {"b_now": now, "b_limit": _BATCH})).mappings().all()
-        if not rows:
+            rows = (await session.execute(_DUE, {"b_now": until, "b_limit": _BATCH})).mappings().all()
+        if rows and until - rows[0]["next_due_at"] > PUNCTUAL:
+            return await asyncio.to_thread(_look_at, rows, until)
+        return _look_at(rows, until)
+
+    async def _store(self, found: Sequence[_Due], now: datetime) -> int:
+        if not found:
             return 0
-        if now - rows[0]["next_due_at"] > PUNCTUAL:
-            found = await asyncio.to_thread(_look_at, rows, now)
-        else:
-            found = _look_at(rows, now)
-        async with self._database.write() as session:
+        async with self._queueing() as session:
             due = await _still_due(session, found, now, is_sqlite=self._database.is_sqlite)
             if due:
                 await _handle(session, due, now)
         return len(due)
 
+    async def _wait(self, subscription: Subscription) -> None:
+        """Wait until a trigger changes, or for the next moment, and store what is due then.
+
+        Whatever changes after it was found is left to the next step: `_still_due` does not let it through.
+        """
+        async with self._database.read() as session:
+            next_due_at = await session.scalar(_EARLIEST)
+        if next_due_at is None:
+            await subscription.wait(_LONGEST_SLEEP.total_seconds())
+            return
+        if next_due_at <= self._clock():
+            await subscription.wait(_SHORTEST_SLEEP.total_seconds())
+            return
+        early = next_due_at - _LOOK_AHEAD
+        if await self._changed_before(early, subscription) or self._clock() < early:
+            return
+        found = await self._find(next_due_at)
+        if await self._changed_before(next_due_at, subscription):
+            return
+        now = self._clock()
+        if now >= next_due_at:
+            await self._store(found, now)
+
+    async def _changed_before(self, moment: datetime, subscription: Subscription) -> bool:
+        """Sleep until a moment, or as long as it is wise to; True as soon as a trigger changes."""
+        left: timedelta = min(moment - self._clock(), _LONGEST_SLEEP)
+        return left > timedelta() and bool(await subscription.wait(left.total_seconds()))
+
     async def _was_alive_after(self, now: datetime) -> bool:
         async with self._database.read() as session:
             seen_at = await last_seen_at(session)
         return seen_at is not None and seen_at > now
-
-    async def _seconds_to_sleep(self) -> float:
-        async with self._database.read() as session:
-            next_due_at = await session.scalar(_EARLIEST)
-        if next_due_at is None:
-            return _LONGEST_SLEEP.total_seconds()
-        left: timedelta = next_due_at - self._clock()
-        return min(max(left, _SHORTEST_SLEEP), _LONGEST_SLEEP).total_seconds()
 
 
 def _look_at(rows: Sequence[RowMapping], now: datetime) -> list[_Due]:

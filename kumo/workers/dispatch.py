@@ -12,7 +12,9 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -34,6 +36,11 @@ from kumo.workers import leftovers
 log = structlog.get_logger(__name__)
 
 _IDLE_SECONDS = 10.0
+# Never let go, so that a single run after a rest need not wait for a fork.
+_KEPT = 1
+# More would not start sooner, only in another order: each waits for the disk and then for a CPU.
+_STARTING_AT_ONCE = 8
+_STARTING_SECONDS = 2.0  # who takes longer keeps nobody else waiting
 
 
 class Dispatcher(Protocol):
@@ -64,6 +71,10 @@ class LocalDispatcher:
         self._zygote = _Zygote()
         self._busy: set[_Channel] = set()
         self._idle: list[_Channel] = []  # the one that was busy last is at the end
+        self._starting: dict[_Channel, float] = {}  # since when
+        self._waiting: deque[AttemptSpec] = deque()  # for their turn to be started
+        self._room = asyncio.Event()
+        self._turns: asyncio.Task[None] | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
     def listen(self, wake: Callable[[], None]) -> None:
@@ -71,10 +82,13 @@ class LocalDispatcher:
         self._wake = wake
 
     async def launch(self, spec: AttemptSpec) -> None:
-        """Hand the spec to an idle runner, or to a new one."""
-        channel = self._idle.pop() if self._idle else await self._new_runner()
-        self._busy.add(channel)
-        channel.send(spec)
+        """Hand the spec to an idle runner, or to a new one; in its turn, where many are just being started."""
+        if self._waiting or not self._has_room():
+            self._waiting.append(spec)
+            if self._turns is None or self._turns.done():
+                self._turns = asyncio.create_task(self._start_waiting())
+        else:
+            await self._start(spec)
 
     def take_reports(self) -> list[Report]:
         """What runners have said since the last call."""
@@ -96,11 +110,45 @@ class LocalDispatcher:
         """Let go of the zygote and all runners; those that are busy stay until their attempts have ended."""
         if self._sweep is not None:
             self._sweep.cancel()
+        self._waiting.clear()
+        if self._turns is not None:
+            self._turns.cancel()
+            await asyncio.gather(self._turns, return_exceptions=True)
         for channel in (*self._busy, *self._idle):
             channel.close()
         self._busy.clear()
         self._idle.clear()
         await self._zygote.close()
+
+    def _has_room(self) -> bool:
+        long_ago = monotonic() - _STARTING_SECONDS
+        return sum(since > long_ago for since in self._starting.values()) < _STARTING_AT_ONCE
+
+    async def _start_waiting(self) -> None:
+        while self._waiting:
+            if not self._has_room():
+                self._room.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STARTING_SECONDS):
+                        await self._room.wait()
+                continue
+            spec = self._waiting.popleft()
+            try:
+                await self._start(spec)
+            except OSError as error:
+                # As a launch that was lost: it is repeated, and refused should it still not be possible.
+                log.warning("a runner could not be started", run_id=spec.run_id, error=str(error))
+
+    def _forget_start(self, channel: _Channel) -> None:
+        """It has started its script, or never will."""
+        if self._starting.pop(channel, None) is not None:
+            self._room.set()
+
+    async def _start(self, spec: AttemptSpec) -> None:
+        channel = self._idle.pop() if self._idle else await self._new_runner()
+        self._busy.add(channel)
+        self._starting[channel] = monotonic()
+        channel.send(spec)
 
     async def _new_runner(self) -> _Channel:
         near, far = socket.socketpair()
@@ -111,6 +159,7 @@ class LocalDispatcher:
         return channel
 
     def _hear(self, channel: _Channel, report: Report) -> None:
+        self._forget_start(channel)
         if report.started is None:
             channel.idle_since = monotonic()
             self._busy.discard(channel)
@@ -122,6 +171,7 @@ class LocalDispatcher:
 
     def _lose(self, channel: _Channel) -> None:
         """A runner has ended: it was dismissed, or killed over an attempt."""
+        self._forget_start(channel)
         if channel in self._busy:
             self._busy.discard(channel)
             if channel.spec is not None:
@@ -131,15 +181,12 @@ class LocalDispatcher:
             self._idle.remove(channel)
 
     def _dismiss_idle(self) -> None:
-        """Let go of the runners that have had nothing to do for some time."""
+        """Let go of the runners that have had nothing to do for some time; those that idle longest come first."""
         long_ago = monotonic() - _IDLE_SECONDS
-        keep = [channel for channel in self._idle if channel.idle_since > long_ago]
-        for channel in self._idle:
-            if channel not in keep:
-                channel.close()
-        self._idle = keep
+        while len(self._idle) > _KEPT and self._idle[0].idle_since <= long_ago:
+            self._idle.pop(0).close()
         loop = asyncio.get_running_loop()
-        self._sweep = loop.call_later(_IDLE_SECONDS, self._dismiss_idle) if keep else None
+        self._sweep = loop.call_later(_IDLE_SECONDS, self._dismiss_idle) if len(self._idle) > _KEPT else None
 
 
 class _Channel(asyncio.Protocol):
