@@ -13,7 +13,9 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.http import GivenMoment, Input, UtcMoment, error_answers
-from kumo.tasks.clock_changes import Change, left_out, told
+from kumo.tasks.clock_changes import Change, Told, left_out, told
+from kumo.tasks.policies import Blackout, check_blackouts
+from kumo.tasks.schemas import BlackoutFields
 from kumo.tasks.time_zones import zone_names
 from kumo.tasks.trigger_schemas import TriggerIn
 from kumo.tasks.triggers import Cron, Trigger, due_moments, validate
@@ -28,6 +30,9 @@ class PreviewRequest(Input):
     trigger: TriggerIn
     after: GivenMoment | None = Field(default=None, description="Moments after this one; after now without.")
     count: Annotated[int, Field(ge=1, le=50)] = 5
+    blackouts: Annotated[list[BlackoutFields], Field(max_length=20)] = Field(
+        default=[], description="Of the task: moments that lie in one are marked."
+    )
 
 
 class MomentOut(BaseModel):
@@ -37,6 +42,7 @@ class MomentOut(BaseModel):
     local: datetime = Field(description="With the zone's offset at that moment.")
     change: Change | None = Field(description="What the change of the clocks does to it.")
     note: str | None = Field(description="The same in words.")
+    is_blacked_out: bool = Field(description="It lies in a blackout, and will be skipped.")
 
 
 class Preview(BaseModel):
@@ -74,22 +80,34 @@ async def preview(
     after = body.after or now
     trigger = body.trigger.to_trigger(field="trigger", now=now, seal=lambda secret: secret)  # nothing is stored
     validate(trigger, field="trigger", now=now)
+    blackouts = [Blackout(**each.model_dump()) for each in body.blackouts]
+    check_blackouts(blackouts)
     moments = due_moments(trigger, after, body.count)
     return Preview(
         next=moments,
-        moments=_told(trigger, moments, language),
+        moments=_told(trigger, moments, blackouts, language),
         left_out=left_out(trigger, after, moments[-1]) if isinstance(trigger, Cron) and moments else [],
         description=describe(trigger, language),
         warnings=warnings(trigger, now, language),
     )
 
 
-def _told(trigger: Trigger, moments: Sequence[datetime], language: Language) -> list[MomentOut]:
-    if not isinstance(trigger, Cron):
-        return [MomentOut(due_at=moment, local=moment, change=None, note=None) for moment in moments]
+def _told(
+    trigger: Trigger, moments: Sequence[datetime], blackouts: Sequence[Blackout], language: Language
+) -> list[MomentOut]:
+    if isinstance(trigger, Cron):
+        shown = told(trigger, moments)
+    else:
+        shown = [Told(at=moment, local=moment) for moment in moments]
     return [
-        MomentOut(due_at=each.at, local=each.local, change=each.change, note=describe_change(each, language))
-        for each in told(trigger, moments)
+        MomentOut(
+            due_at=each.at,
+            local=each.local,
+            change=each.change,
+            note=describe_change(each, language),
+            is_blacked_out=any(blackout.holds(each.at) for blackout in blackouts),
+        )
+        for each in shown
     ]
 
 

@@ -16,7 +16,7 @@ from kumo.tasks.wording import Language, span_in_words
 # So much slower than it should be is no longer chance.
 _SLOW = 1.5
 _MOST_DOWN_TIMES = 3
-_FEW_STARTS = 3
+_FEW = 3
 
 
 @dataclass(kw_only=True)
@@ -45,18 +45,19 @@ class Cadence:
 
     configured_seconds: float | None
     real_seconds: float | None
+    due: int
     starts: int
 
     def warning(self, tally: Tally, language: Language) -> str | None:
         """What is to be said where runs begin much more rarely than they should."""
         configured, real = self.configured_seconds, self.real_seconds
-        if configured is None or (real is not None and real <= _SLOW * configured):
+        if configured is None or self.due < _FEW or (real is not None and real <= _SLOW * configured):
             return None
         # That nothing begins in a down time or a blackout is no lack of speed.
         should_begin = tally.expected - tally.skipped[Skip.MISSED] - tally.skipped[Skip.BLACKOUT]
-        if real is None and should_begin < _FEW_STARTS:
+        if real is None and should_begin < _FEW:
             return None
-        every = span_in_words(round(configured), language).removeprefix("1 " if language == "en" else "")
+        every = _rounded(configured, language, units=10).removeprefix("1 " if language == "en" else "")
         overlap = tally.skipped[Skip.OVERLAP]
         if language == "en":
             found = (
@@ -88,7 +89,12 @@ def counted_within(first: datetime, last: datetime, count: int, begin: datetime,
 
 def cadence(due: Sequence[datetime], starts: Sequence[datetime]) -> Cadence:
     """The distances between moments, and between starts; neither where there are too few of them."""
-    return Cadence(configured_seconds=_middle_distance(due), real_seconds=_middle_distance(starts), starts=len(starts))
+    return Cadence(
+        configured_seconds=_middle_distance(due),
+        real_seconds=_middle_distance(starts),
+        due=len(due),
+        starts=len(starts),
+    )
 
 
 def in_words(tally: Tally, down: Sequence[DownTime], where: ZoneInfo, language: Language) -> str:
@@ -137,11 +143,11 @@ def _middle_distance(moments: Sequence[datetime]) -> float | None:
     return round(median(distances), 3) if distances else None
 
 
-def _rounded(seconds: float | None, language: Language) -> str:
-    """A time as exact as anybody wants to read it."""
+def _rounded(seconds: float | None, language: Language, *, units: int = 2) -> str:
+    """A time as exact as anybody wants to read it: in the largest unit of which it has so many."""
     assert seconds is not None
     for size in (86400, 3600, 60):
-        if seconds >= 2 * size:
+        if seconds >= units * size:
             seconds = round(seconds / size) * size
             break
     return span_in_words(round(seconds), language)

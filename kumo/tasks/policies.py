@@ -6,6 +6,7 @@ defaults, so that a field may be added without touching stored rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Self
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from kumo.errors import InvalidInput
+from kumo.tasks.time_zones import zone
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DEFAULT_LOG_BYTES = 1 << 30
@@ -94,6 +96,15 @@ class Blackout(_Stored):
 
     def _begins_on(self, weekday: int) -> bool:
         return self.days is None or WEEKDAYS[weekday] in self.days
+
+
+def check_blackouts(blackouts: Sequence[Blackout]) -> None:
+    """Refuse blackouts in a time zone that there is not."""
+    for position, blackout in enumerate(blackouts):
+        try:
+            zone(blackout.timezone)
+        except InvalidInput as error:
+            raise InvalidInput.at(f"blackouts.{position}.timezone", error.message) from None
 
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")

@@ -18,8 +18,7 @@ from kumo.projects.models import Project
 from kumo.tasks.command import split_command
 from kumo.tasks.following import refuse_followed
 from kumo.tasks.models import Pool, Task, TriggerRow
-from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_proxy
-from kumo.tasks.time_zones import zone
+from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_blackouts, check_proxy
 from kumo.tasks.trigger_rows import arm, set_triggers
 from kumo.tasks.triggers import Trigger
 
@@ -222,11 +221,7 @@ async def _check(session: AsyncSession, definition: TaskDefinition) -> int | Non
     """Refuse what cannot be, and give the id of the pool."""
     split_command(definition.command, shell=definition.shell)
     check_proxy(definition.proxy)
-    for position, blackout in enumerate(definition.blackouts):
-        try:
-            zone(blackout.timezone)
-        except InvalidInput as error:
-            raise InvalidInput.at(f"blackouts.{position}.timezone", error.message) from None
+    check_blackouts(definition.blackouts)
     project = await session.get(Project, definition.project_id)
     if project is None or project.deleted_at is not None:
         raise _no_project(definition)

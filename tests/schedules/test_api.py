@@ -37,6 +37,7 @@ async def test_a_preview_marks_what_the_clocks_change(client: httpx.AsyncClient)
         "local": "2026-03-29T03:00:00+02:00",
         "change": "moved",
         "note": "02:30 does not exist on this day: the clocks are set forward. It runs right after that.",
+        "is_blacked_out": False,
     }
     assert (plain["local"], plain["change"], plain["note"]) == ("2026-03-30T02:30:00+02:00", None, None)
     body["trigger"] |= {"expression": "*/30 2 * * *"}
@@ -54,6 +55,19 @@ async def test_a_preview_of_a_trigger_that_exists_shows_its_own_delays(client: h
 
 
 @on_one_database
+async def test_a_preview_marks_what_lies_in_a_blackout(client: httpx.AsyncClient) -> None:
+    blackouts = [{"start": "22:00", "end": "06:00", "timezone": "Europe/Berlin"}]
+    for trigger in (
+        {"type": "cron", "expression": "0 */6 * * *"},
+        {"type": "interval", "seconds": 21_600, "start_at": "2026-01-05T00:00:00Z"},
+    ):
+        body = {"trigger": trigger, "after": "2026-01-05T12:00:00Z", "count": 4, "blackouts": blackouts}
+        moments = (await client.post("/triggers/preview", json=body)).json()["moments"]
+        marked = {moment["due_at"][11:13]: moment["is_blacked_out"] for moment in moments}
+        assert marked == {"18": False, "00": True, "06": False, "12": False}
+
+
+@on_one_database
 async def test_a_preview_names_what_is_wrong(client: httpx.AsyncClient) -> None:
     good: dict[str, Any] = {"type": "interval", "seconds": 5}
     for body, field in [
@@ -64,6 +78,11 @@ async def test_a_preview_names_what_is_wrong(client: httpx.AsyncClient) -> None:
         ({"trigger": {"type": "date", "at": "2999-01-01T00:00:00Z", "jitter_seconds": 9}}, "trigger.jitter_seconds"),
         ({"trigger": good | {"end_at": "2001-01-01T00:00:00Z"}}, "trigger.end_at"),
         ({"trigger": good, "count": 51}, "count"),
+        ({"trigger": good, "blackouts": [{"start": "x", "end": "06:00"}]}, "blackouts.0.start"),
+        (
+            {"trigger": good, "blackouts": [{"start": "22:00", "end": "06:00", "timezone": "Mars/Base"}]},
+            "blackouts.0.timezone",
+        ),
         ({"trigger": good, "after": "2026-01-01T00:00:00"}, "after"),
         ({"trigger": good, "after": "9999-12-31T23:59:59Z"}, "after"),
         ({}, "trigger"),

@@ -2781,6 +2781,11 @@ export interface components {
             /** Due At */
             due_at: string;
             /**
+             * Is Blacked Out
+             * @description It lies in a blackout, and will be skipped.
+             */
+            is_blacked_out: boolean;
+            /**
              * Local
              * Format: date-time
              * @description With the zone's offset at that moment.
@@ -3054,6 +3059,12 @@ export interface components {
              * @description Moments after this one; after now without.
              */
             after?: string | null;
+            /**
+             * Blackouts
+             * @description Of the task: moments that lie in one are marked.
+             * @default []
+             */
+            blackouts: components["schemas"]["BlackoutFields"][];
             /**
              * Count
              * @default 5

@@ -37,8 +37,14 @@ export async function deleteTask(id: number): Promise<void> {
 /** The languages that the server has words in. */
 const languageOf = (locale: string): 'en' | 'zh-CN' => (locale === 'zh-CN' ? 'zh-CN' : 'en')
 
-export function previewTrigger(trigger: TriggerWish, locale: string, { signal, count = 5 }: { signal?: AbortSignal; count?: number } = {}): Promise<Preview> {
-  return unwrap(api.POST('/triggers/preview', { params: { query: { language: languageOf(locale) } }, body: { trigger, count }, signal }))
+interface PreviewOptions {
+  signal?: AbortSignal
+  count?: number
+  blackouts?: Blackout[]
+}
+
+export function previewTrigger(trigger: TriggerWish, locale: string, { signal, count = 5, blackouts = [] }: PreviewOptions = {}): Promise<Preview> {
+  return unwrap(api.POST('/triggers/preview', { params: { query: { language: languageOf(locale) } }, body: { trigger, count, blackouts }, signal }))
 }
 
 interface SlotQuery {

@@ -8,7 +8,8 @@ import TaskFormPage from './TaskFormPage.vue'
 import TaskListPage from './TaskListPage.vue'
 import TaskPage from './TaskPage.vue'
 
-const PREVIEW = { next: ['2027-01-06T01:30:00.000Z'], description: 'At 2:30 each day', warnings: ['The clocks change on that day.'] }
+const MOMENT = { due_at: '2027-01-06T01:30:00.000Z', local: '2027-01-06T02:30:00+01:00', change: null, note: null, is_blacked_out: false }
+const PREVIEW = { next: [MOMENT.due_at], moments: [MOMENT], left_out: [], description: 'At 2:30 each day', warnings: ['The clocks change on that day.'] }
 const LEDGER = {
   ...makeList(
     makeSlot(),
@@ -135,6 +136,27 @@ describe('the page of a task', () => {
     await flushPromises()
     expect(requests.some((request) => request.url.endsWith('/tasks/7/resume'))).toBe(true)
     expect(page.find('[data-testid="task-paused"]').exists()).toBe(false)
+  })
+
+  it('shows the moments of its own triggers, and which of them will be skipped', async () => {
+    const blackouts = [{ start: '22:00', end: '06:00', days: null, timezone: 'Europe/Berlin' }]
+    const moments = [{ ...MOMENT, is_blacked_out: true }, { ...MOMENT, due_at: '2027-03-28T01:00:00.000Z', note: '02:30 does not exist on this day.' }]
+    const requests = serve({ 'GET /tasks/7': { body: makeTask({ blackouts }) }, 'POST /triggers/preview': { body: { ...PREVIEW, moments } } })
+    const page = await mountPage(TaskPage, { props: { id: 7 } })
+    await vi.waitFor(() => expect(page.text()).toContain('In a blackout of the task: it will be skipped.'))
+    expect(page.text()).toContain('02:30 does not exist on this day.')
+    const asked: unknown = await requests.find((request) => request.url.includes('/triggers/preview'))?.clone().json()
+    // With its id: its delays are its own.
+    expect(asked).toMatchObject({ trigger: { id: 11 }, blackouts })
+  })
+
+  it('names the tasks that it follows', async () => {
+    const triggers = (['success', 'failure', 'end'] as const).map((on, index) => ({ id: 20 + index, type: 'after' as const, task_id: 8, on }))
+    serve({ 'GET /tasks/7': { body: makeTask({ triggers }) }, 'GET /tasks/8': { body: makeTask({ id: 8, name: 'load the data' }) } })
+    const watched = watchSight()
+    const page = await mountPage(TaskPage, { props: { id: 7 } })
+    watched.forEach(({ enter }) => enter())
+    for (const words of ['has succeeded', 'has failed', 'has ended']) await vi.waitFor(() => expect(page.text()).toContain(`After “load the data” ${words}`))
   })
 
   it('points out that it does not keep up, where it is due by the clock', async () => {

@@ -93,11 +93,6 @@ export function toWish(draft: TriggerDraft): TriggerWish {
   }
 }
 
-/** The trigger by itself, as a preview takes it. */
-export function toPreview(draft: TriggerDraft): TriggerWish {
-  return toWish({ ...draft, id: undefined })
-}
-
 /** Whether it comes due by the clock, so that its next moments can be told. */
 export function isClocked(type: TriggerType): boolean {
   return type === 'cron' || type === 'interval' || type === 'date'

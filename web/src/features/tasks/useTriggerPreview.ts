@@ -4,18 +4,24 @@ import { computed, toValue, type MaybeRefOrGetter } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '@/api'
-import { previewTrigger, type TriggerWish } from './taskApi'
+import { previewTrigger, type Blackout, type TriggerWish } from './taskApi'
 
 const TYPING_MS = 350
 
+interface Options {
+  typing?: number
+  /** Of the task: moments in them are marked. */
+  blackouts?: () => Blackout[]
+}
+
 /** What the server says that a trigger means, or what is wrong with it; null asks nothing. */
-export function useTriggerPreview(wish: MaybeRefOrGetter<TriggerWish | null>, { typing = TYPING_MS } = {}) {
+export function useTriggerPreview(wish: MaybeRefOrGetter<TriggerWish | null>, { typing = TYPING_MS, blackouts = () => [] }: Options = {}) {
   const { locale } = useI18n()
   const current = computed(() => JSON.stringify(toValue(wish)))
   const asked = refDebounced(current, typing)
   const query = useQuery({
-    queryKey: computed(() => ['triggers', 'preview', asked.value, locale.value]),
-    queryFn: ({ signal }) => previewTrigger(JSON.parse(asked.value) as TriggerWish, locale.value, { signal }),
+    queryKey: computed(() => ['triggers', 'preview', asked.value, blackouts(), locale.value]),
+    queryFn: ({ signal }) => previewTrigger(JSON.parse(asked.value) as TriggerWish, locale.value, { signal, blackouts: blackouts() }),
     enabled: () => asked.value !== 'null',
     retry: false,
   })
