@@ -6,12 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import builds, idle, logs, punctuality, throughput
+from bench import builds, idle, logs, punctuality, throughput, triggers
 from bench.figures import Figure, show
 
 _PARTS = {
     "throughput": throughput.measure,
     "punctuality": punctuality.measure,
+    "triggers": triggers.measure,
     "logs": logs.measure,
     "builds": builds.measure,
     "idle": idle.measure,

@@ -24,12 +24,12 @@ def measure(workplace: Path) -> list[Figure]:
     with KumoServer(workplace / "idle") as server:
         _one_run(server)
         time.sleep(_SETTLE_SECONDS)
-        tree = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        before = sum(_cpu(process) for process in tree)
+        tree = tree_of(server)
+        before = sum(cpu_seconds(process) for process in tree)
         time.sleep(_IDLE_SECONDS)
-        cpu = (sum(_cpu(process) for process in tree) - before) / _IDLE_SECONDS
+        cpu = (sum(cpu_seconds(process) for process in tree) - before) / _IDLE_SECONDS
         memory = sum(process.memory_full_info().pss for process in tree)
-    start = sorted(_start(workplace / "start") for _ in range(_STARTS))[_STARTS // 2]
+    start = sorted(seconds_to_start(workplace / "start") for _ in range(_STARTS))[_STARTS // 2]
     return [
         Figure(
             what="Idle memory (PSS, zygote included)",
@@ -42,6 +42,12 @@ def measure(workplace: Path) -> list[Figure]:
     ]
 
 
+def tree_of(server: KumoServer) -> list[psutil.Process]:
+    """The server, its zygote and its runners."""
+    process = psutil.Process(server.pid)
+    return [process, *process.children(recursive=True)]
+
+
 def _one_run(server: KumoServer) -> None:
     project = server.client.post("/projects", json={"name": "idle"}).raise_for_status().json()
     task = {"name": "idle", "project_id": project["id"], "command": "/bin/true"}
@@ -49,13 +55,14 @@ def _one_run(server: KumoServer) -> None:
     server.client.post(f"/tasks/{made['id']}/run", json={}).raise_for_status()
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """What a process has used so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def _start(home: Path) -> float:
-    """From the start of the process to the first answer; the first one of all also makes the database."""
+def seconds_to_start(home: Path) -> float:
+    """From the start of a server's process to its first answer; the first one of all also makes the database."""
     port = "8197"
     began = time.perf_counter()
     process = subprocess.Popen(

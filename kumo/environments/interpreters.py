@@ -69,8 +69,12 @@ class Interpreters:
             return self._found
 
     async def default(self) -> Interpreter:
-        """What runs use whose project declares nothing."""
-        return await self.select(None)
+        """What runs use whose project declares nothing; looked for again once it is gone.
+
+        Not each minute as the list is: looking takes seconds, and every run asks, within a transaction.
+        """
+        known = choose(self._found, None)
+        return known if known is not None and known.path.exists() else await self.select(None)
 
     async def select(self, request: PythonRequest | None, *, field: str = "python") -> Interpreter:
         """The one to build with; looks again before it says that there is none."""

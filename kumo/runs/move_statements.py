@@ -6,13 +6,15 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
+from kumo.db.base import UtcDateTime
 from kumo.runs.models import Attempt, Run
 from kumo.runs.states import ACTIVE, RunState
 
 # Tables, not classes: many rows in one statement, without the unit of work looking at each.
 _runs = cast(Table, Run.__table__)
 _attempts = cast(Table, Attempt.__table__)
-_FIRST_START = func.coalesce(_runs.c.started_at, bindparam("b_started_at"))  # a run begins with its first attempt
+# A run begins with its first attempt. Within a function the type is not taken from the column.
+_FIRST_START = func.coalesce(_runs.c.started_at, bindparam("b_started_at", type_=UtcDateTime))
 
 GOING = select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
 MOVE_TO_RUNNING = (

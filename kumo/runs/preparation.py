@@ -97,6 +97,11 @@ class Preparation:
         # Offers `kumo.throttle`. It is no regular package, so one named kumo in the environment goes before it.
         self._support = str(lay_out_support(settings.home))
 
+    async def warm_up(self) -> None:
+        """Find the interpreters, which takes seconds, before the first run needs one."""
+        with suppress(KumoError):  # told to that run
+            await self._interpreters.default()
+
     def knows(self, run: Run) -> bool:
         """Whether the run has been learnt about."""
         return _key(run) in self._known

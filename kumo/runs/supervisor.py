@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.base import UtcDateTime
-from kumo.db.changes import Change, take_back
+from kumo.db.changes import Change, Subscription, take_back
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.projects.models import Project
@@ -33,6 +33,7 @@ from kumo.runs.preparation import Preparation
 from kumo.runs.states import ACTIVE, OPEN, RunState
 from kumo.runs.tally import Ended
 from kumo.settings import Settings
+from kumo.tasks.models import TriggerRow
 from kumo.workers.dispatch import Dispatcher
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ _GATHER_SECONDS = 0.010
 # Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
 _ANY_OPEN = select(Run.id).where(Run.state.in_(OPEN)).limit(1)
 _ALL_ACTIVE = select(Run).where(Run.state.in_(ACTIVE))
+_ANY_TRIGGER = select(TriggerRow.id).where(TriggerRow.next_due_at.is_not(None)).limit(1)
 _ANY_WAITING = (
     select(Run.id)
     .where(
@@ -102,20 +104,36 @@ class Supervisor:
 
     async def forever(self) -> None:
         """Go round until cancelled."""
-        with self._database.changes.subscribe("queue", "stop", "build", "environment") as subscription:
-            self._dispatcher.listen(subscription.wake)
-            full_at = monotonic()
-            changes: list[Change] = []
-            while True:
-                full = monotonic() >= full_at or any(change.kind == "stop" for change in changes)
-                if full:
-                    full_at = monotonic() + _FULL_ROUND_SECONDS
-                builds_changed = any(change.kind in ("build", "environment") for change in changes)
-                moved = await self.step(self._clock(), full=full, builds_changed=builds_changed)
-                if moved:
-                    # More is likely to come, and ten runs cost one round little more than one run.
-                    await asyncio.sleep(_GATHER_SECONDS)
-                changes = await subscription.wait(0.0 if moved else max(0.0, full_at - monotonic()))
+        warming_up = asyncio.create_task(self._warm_up())
+        try:
+            with self._database.changes.subscribe("queue", "stop", "build", "environment") as subscription:
+                self._dispatcher.listen(subscription.wake)
+                await self._go_round(subscription)
+        finally:
+            warming_up.cancel()
+            await asyncio.gather(warming_up, return_exceptions=True)
+
+    async def _go_round(self, subscription: Subscription) -> None:
+        full_at = monotonic()
+        changes: list[Change] = []
+        while True:
+            full = monotonic() >= full_at or any(change.kind == "stop" for change in changes)
+            if full:
+                full_at = monotonic() + _FULL_ROUND_SECONDS
+            builds_changed = any(change.kind in ("build", "environment") for change in changes)
+            moved = await self.step(self._clock(), full=full, builds_changed=builds_changed)
+            if moved:
+                # More is likely to come, and ten runs cost one round little more than one run.
+                await asyncio.sleep(_GATHER_SECONDS)
+            changes = await subscription.wait(0.0 if moved else max(0.0, full_at - monotonic()))
+
+    async def _warm_up(self) -> None:
+        """Where something will be due, get ready what the first run would have to wait for."""
+        async with self._database.read() as session:
+            anything_due = await session.scalar(_ANY_TRIGGER) is not None
+        if anything_due:
+            await self._dispatcher.warm_up()
+            await self._preparation.warm_up()
 
     async def step(self, now: datetime, *, full: bool = True, builds_changed: bool = False) -> int:
         """Go round once, and say how many runs moved.

@@ -49,6 +49,9 @@ class Dispatcher(Protocol):
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever there are new reports to take."""
 
+    async def warm_up(self) -> None:
+        """Have a runner ready for the first attempt."""
+
     async def launch(self, spec: AttemptSpec) -> None:
         """Have a runner take this attempt; harmless when one already has."""
 
@@ -80,6 +83,12 @@ class LocalDispatcher:
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever there are new reports to take."""
         self._wake = wake
+
+    async def warm_up(self) -> None:
+        """Have a runner ready for the first attempt; where there can be none yet, that attempt says why."""
+        if not self._busy and not self._idle:
+            with suppress(OSError):
+                self._idle.append(await self._new_runner())
 
     async def launch(self, spec: AttemptSpec) -> None:
         """Hand the spec to an idle runner, or to a new one; in its turn, where many are just being started."""

@@ -331,3 +331,28 @@ async def installed(http: httpx.AsyncClient, version: str) -> dict[str, Any]:
         await http.get(f"/interpreters/installs/{install['id']}/stream")
     state: dict[str, Any] = (await http.get(f"/interpreters/installs/{install['id']}")).json()
     return state
+
+
+# --- looked for again ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(interpreters: Interpreters, settings: Settings) -> Interpreters:
+    """What was found long ago, on a machine where nobody can look again."""
+    found = Interpreters(Uv(settings))
+    found._found = interpreters._found
+    found._uv._binary = "/nonexistent/uv"
+    return found
+
+
+async def test_a_run_does_not_wait_until_interpreters_are_looked_for_again(known: Interpreters) -> None:
+    default = await known.default()
+    assert default.is_default
+    with pytest.raises(FileNotFoundError):
+        await known.list()
+
+
+async def test_a_default_interpreter_that_is_gone_is_looked_for(known: Interpreters, tmp_path: Path) -> None:
+    known._found = tuple(replace(one, path=tmp_path / "gone") for one in known._found)
+    with pytest.raises(FileNotFoundError):
+        await known.default()

@@ -28,7 +28,8 @@ from kumo.secrets import Vault, open_vault
 from kumo.settings import Settings
 from kumo.tasks import service as tasks
 from kumo.tasks.models import Task
-from kumo.tasks.service import TaskDefinition
+from kumo.tasks.service import TaskDefinition, TriggerWish
+from kumo.tasks.triggers import Trigger
 from kumo.variables.resolution import Resolver
 from kumo.workers.dispatch import LocalDispatcher
 
@@ -105,6 +106,11 @@ class House:
         values["stop_grace_seconds"] = 1.0
         async with self.database.write() as session:
             return await tasks.create(session, TaskDefinition(**values | fields), [], utc_now())
+
+    async def add_trigger(self, task: Task, trigger: Trigger) -> None:
+        async with self.database.write() as session:
+            wishes = [TriggerWish(id=None, trigger=trigger)]
+            await tasks.change(session, task.id, {}, wishes, seen_version=None, now=utc_now())
 
     async def request(self, task: Task) -> int:
         async with self.database.write() as session:

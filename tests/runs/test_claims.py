@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from kumo.runs import service
 from kumo.runs.models import Run
 from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
+from kumo.tasks.triggers import Date
 from tests.runs.conftest import House
 from tests.runs.test_supervisor import most_at_once
 
@@ -79,3 +81,18 @@ async def test_two_transactions_that_queue_at_the_same_time_share_the_places(hou
     for run_id in (first, *reversed(queued)):
         await house.stop(run_id)
     await house.finish(first, *queued)
+
+
+async def test_a_runner_is_ready_before_the_first_run_where_something_will_be_due(house: House) -> None:
+    task = await house.add_task("python works.py", overlap="allow")
+    await house.supervisor._warm_up()
+    assert house.dispatcher._idle == []
+    await house.add_trigger(task, Date(at=utc_now() + timedelta(hours=1)))
+    await house.supervisor._warm_up()
+    (ready,) = house.dispatcher._idle
+    run_id = await house.request(task)
+    await house.finish(run_id)
+    assert ready.spec is not None
+    assert ready.spec.run_id == run_id
+    await house.supervisor._warm_up()  # there is one already
+    assert house.dispatcher._idle == [ready]

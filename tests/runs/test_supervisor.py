@@ -13,7 +13,7 @@ from kumo.environments.models import Environment
 from kumo.errors import Conflict
 from kumo.runner.contract import attempt_directory, read_result, read_started
 from kumo.runs import observation, service
-from kumo.runs.models import DailyTally
+from kumo.runs.models import DailyTally, Run
 from kumo.runs.states import OPEN, RunState
 from tests.runs.conftest import House
 
@@ -35,6 +35,13 @@ async def test_a_run_goes_from_the_queue_to_its_success(house: House) -> None:
     assert log.read_text() == f"hello from run {run_id}\n"
     assert attempt.log_bytes == log.stat().st_size
     assert await house.last_run_of(task) == (run_id, "succeeded")
+
+
+async def test_the_start_of_a_run_can_be_asked_for(house: House) -> None:
+    run_id = await house.request(await house.add_task("python works.py"))
+    (run,) = await house.finish(run_id)
+    async with house.database.read() as session:
+        assert await session.scalar(select(Run.id).where(Run.started_at == run.started_at)) == run_id
 
 
 async def test_another_exit_code_is_a_failure(house: House) -> None:
