@@ -30,6 +30,7 @@ from kumo.environments import api as environments_api
 from kumo.environments import builds_api, interpreters_api
 from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.index_access import check_settings
 from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.registry import added_paths
@@ -141,6 +142,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
         dispatcher = LocalDispatcher()
         loops = Loops(utc_now)
         app.state.searches = Searches()
+        check_settings(settings)
         try:
             app.state.vault = await open_vault(database, settings, utc_now())
             setup_token = await _first_account(database, settings)
@@ -182,7 +184,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now).forever)
-    builder = BuilderLoop(database, settings, utc_now, app.state.interpreters)
+    builder = BuilderLoop(database, settings, utc_now, app.state.vault, app.state.interpreters)
     loops.start("builder", builder.forever)
     loops.start("collector", Collector(database, settings, builder, utc_now).forever)
     loops.start("access", app.state.authenticator.forever)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 
 class PackageIndex:
@@ -22,6 +23,8 @@ class PackageIndex:
         self.requires_python: dict[str, str] = {}  # file name → specifier
         self.requests: list[str] = []
         self.status: int | None = None  # answered instead of anything else
+        self.user: str | None = None  # "name:password", without which nothing is answered
+        self.proxied: list[tuple[str, str | None]] = []  # what was asked for through it as a proxy, and by which user
         self.asked = threading.Event()  # set by the first request that `holds` names
         self.held = threading.Event()  # until it is set, nothing is answered whose path contains `holds`
         self.held.set()
@@ -105,12 +108,17 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, ThreadingHTTPServer)
         index = self.indexes[self.server.server_port]
         index.requests.append(self.path)
+        if "://" in self.path:
+            index.proxied.append((self.path, _user_in(self.headers["Proxy-Authorization"])))
+            self.path = urlsplit(self.path).path
         if index.holds in self.path:
             index.asked.set()
             index.held.wait()
         parts = self.path.split("#")[0].strip("/").split("/")
         files = index.files.get(parts[1], {}) if len(parts) > 1 else {}
-        if index.status is not None:
+        if index.user is not None and _user_in(self.headers["Authorization"]) != index.user:
+            self._answer(401, b"no", challenge=True)
+        elif index.status is not None:
             self._answer(index.status, b"no")
         elif len(parts) == 2 and files:
             links = "".join(_link(index, name, content) for name, content in files.items())
@@ -126,15 +134,21 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
         """Say nothing."""
 
-    def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+    def _answer(self, status: int, body: bytes, kind: str = "text/plain", *, challenge: bool = False) -> None:
         # Who asked may be gone: tests kill them.
         with suppress(ConnectionError):
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            if challenge:
+                self.send_header("WWW-Authenticate", 'Basic realm="packages"')
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
+
+
+def _user_in(header: str | None) -> str | None:
+    return None if header is None else base64.b64decode(header.removeprefix("Basic ")).decode()
 
 
 def _link(index: PackageIndex, name: str, content: bytes) -> str:

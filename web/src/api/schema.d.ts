@@ -1993,6 +1993,39 @@ export interface components {
             tasks: number;
         };
         /**
+         * CredentialIn
+         * @description A user name and a password; the password is never given back.
+         * @example {
+         *       "password": "correct horse",
+         *       "url": "https://packages.example.org/",
+         *       "username": "etl"
+         *     }
+         */
+        CredentialIn: {
+            /**
+             * Password
+             * @description Left out, the one that is kept for this user and address.
+             */
+            password?: string | null;
+            /**
+             * Url
+             * @description For every index, or proxy, whose address begins so.
+             */
+            url: string;
+            /** Username */
+            username: string;
+        };
+        /**
+         * CredentialOut
+         * @description Whose password is kept.
+         */
+        CredentialOut: {
+            /** Url */
+            url: string;
+            /** Username */
+            username: string;
+        };
+        /**
          * Dashboard
          * @description The first page.
          */
@@ -2182,10 +2215,27 @@ export interface components {
          */
         EnvironmentChange: {
             /**
+             * Extra Index Urls
+             * @description Further indexes; what they have is taken before `index_url`.
+             */
+            extra_index_urls?: string[] | null;
+            /**
+             * Import Check
+             * @description False lets a build be used whose packages cannot be imported by themselves.
+             */
+            import_check?: boolean | null;
+            /**
+             * Index Credentials
+             * @description They replace all that are kept; encrypted.
+             */
+            index_credentials?: components["schemas"]["CredentialIn"][] | null;
+            /**
              * Index Url
              * @description The package index of this environment; the settings' own without.
              */
             index_url?: string | null;
+            /** Interpreter Id */
+            interpreter_id?: number | null;
             /** Name */
             name?: string | null;
             /**
@@ -2200,6 +2250,11 @@ export interface components {
             /** Project Id */
             project_id?: number | null;
             /**
+             * Proxy
+             * @description Packages are fetched through it; the settings' own without.
+             */
+            proxy?: string | null;
+            /**
              * Python
              * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
              * @example 3.12
@@ -2212,9 +2267,19 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project") | null;
+            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            /**
+             * Use Index
+             * @description False takes wheels of the folder alone, and asks no index.
+             */
+            use_index?: boolean | null;
+            /**
+             * Wheel Folder
+             * @description A directory on the server with wheels that are taken as well.
+             */
+            wheel_folder?: string | null;
         };
         /**
          * EnvironmentCreate
@@ -2236,10 +2301,27 @@ export interface components {
              */
             backend: "uv";
             /**
+             * Extra Index Urls
+             * @description Further indexes; what they have is taken before `index_url`.
+             */
+            extra_index_urls?: string[] | null;
+            /**
+             * Import Check
+             * @description False lets a build be used whose packages cannot be imported by themselves.
+             */
+            import_check?: boolean | null;
+            /**
+             * Index Credentials
+             * @description They replace all that are kept; encrypted.
+             */
+            index_credentials?: components["schemas"]["CredentialIn"][] | null;
+            /**
              * Index Url
              * @description The package index of this environment; the settings' own without.
              */
             index_url?: string | null;
+            /** Interpreter Id */
+            interpreter_id?: number | null;
             /**
              * Name
              * @example etl
@@ -2257,6 +2339,11 @@ export interface components {
             /** Project Id */
             project_id?: number | null;
             /**
+             * Proxy
+             * @description Packages are fetched through it; the settings' own without.
+             */
+            proxy?: string | null;
+            /**
              * Python
              * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
              * @example 3.12
@@ -2269,9 +2356,19 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project") | null;
+            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            /**
+             * Use Index
+             * @description False takes wheels of the folder alone, and asks no index.
+             */
+            use_index?: boolean | null;
+            /**
+             * Wheel Folder
+             * @description A directory on the server with wheels that are taken as well.
+             */
+            wheel_folder?: string | null;
         };
         /**
          * EnvironmentFound
@@ -2303,10 +2400,21 @@ export interface components {
             backend: string;
             /** Created At */
             created_at: string;
+            /** Extra Index Urls */
+            extra_index_urls: string[];
             /** Id */
             id: number;
+            /** Import Check */
+            import_check: boolean;
+            /**
+             * Index Credentials
+             * @description Whose passwords are kept.
+             */
+            index_credentials: components["schemas"]["CredentialOut"][];
             /** Index Url */
             index_url: string | null;
+            /** Interpreter Id */
+            interpreter_id: number | null;
             latest_build: components["schemas"]["BuildOut"] | null;
             /** Name */
             name: string;
@@ -2314,6 +2422,8 @@ export interface components {
             packages: string[] | null;
             /** Project Id */
             project_id: number | null;
+            /** Proxy */
+            proxy: string | null;
             /** Python */
             python: string | null;
             /** Requirements */
@@ -2322,15 +2432,19 @@ export interface components {
              * Source
              * @enum {string}
              */
-            source: "packages" | "requirements" | "project";
+            source: "packages" | "requirements" | "project" | "interpreter";
             /** Task Count */
             task_count: number;
             /** Updated At */
             updated_at: string;
+            /** Use Index */
+            use_index: boolean;
             /** Version */
             version: number;
             /** @description Becomes the active one as soon as it is ready. */
             wanted_build: components["schemas"]["BuildOut"] | null;
+            /** Wheel Folder */
+            wheel_folder: string | null;
         };
         /**
          * EnvironmentUsage
