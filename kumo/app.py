@@ -27,12 +27,13 @@ from kumo.clock import utc_now
 from kumo.db.migrate import upgrade
 from kumo.db.session import Database, open_database
 from kumo.environments import api as environments_api
-from kumo.environments import builds_api, interpreters_api
+from kumo.environments import builds_api, interpreters_api, packages_api
 from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.index_access import check_settings
 from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters
+from kumo.environments.package_search import PackageSearch
 from kumo.environments.registry import added_paths
 from kumo.environments.uv import Uv
 from kumo.errors import ConfigurationError
@@ -79,6 +80,7 @@ ROUTERS = (
     interpreters_api.router,
     environments_api.router,
     builds_api.router,
+    packages_api.router,
     build_log_api.router,
     tasks_api.router,
     tasks_api.deletion_router,
@@ -165,6 +167,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     uv = Uv(settings)
     app.state.interpreters = Interpreters(uv, added_paths(database))
     app.state.installs = Installs(uv, app.state.interpreters, database.changes, utc_now)
+    app.state.package_search = PackageSearch(uv, app.state.interpreters)
     app.state.intake = Intake(database, utc_now)
     app.state.login_throttle = LoginThrottle()
     app.state.hooks = hooks_api.Hooks(HookBodies(settings.home))

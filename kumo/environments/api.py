@@ -15,7 +15,7 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.db.session import Database
-from kumo.environments import builds, registry, service
+from kumo.environments import registry, service
 from kumo.environments.answers import environment_answers
 from kumo.environments.declared import declared_of
 from kumo.environments.definition import EnvironmentDefinition, checked, spec_of
@@ -30,8 +30,6 @@ from kumo.environments.schemas import (
     EnvironmentFields,
     EnvironmentList,
     EnvironmentOut,
-    PackageList,
-    PackageOut,
 )
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
@@ -170,25 +168,6 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
         if credentials is not None:
             service.set_credentials(changed, vault, credentials)
         return (await environment_answers(session, settings, [changed]))[0]
-
-
-@router.get(
-    "/environments/{environment_id}/packages",
-    summary="List the installed packages",
-    responses=error_answers("unauthenticated", "not_found"),
-)
-async def list_packages(
-    environment_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession
-) -> PackageList:
-    """What the active build holds, with exact versions."""
-    environment = await service.get(session, environment_id)
-    build = await builds.build_or_none(session, environment.active_build_id)
-    packages = (build.packages if build else None) or []
-    needing: dict[str, list[str]] = {package["name"]: [] for package in packages}
-    for package in packages:
-        for name in package["requires"]:
-            needing[name].append(package["name"])
-    return PackageList(items=[PackageOut(**package, required_by=needing[package["name"]]) for package in packages])
 
 
 async def _said(

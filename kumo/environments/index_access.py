@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 
 from kumo.environments.addresses import begins_with, check_index_url, check_proxy
@@ -44,6 +44,10 @@ class IndexAccess:
     wheel_folder: str | None = None
     use_index: bool = True
     credentials: tuple[Credential, ...] = ()
+
+    def only(self, index_url: str) -> IndexAccess:
+        """The same with one of its indexes alone."""
+        return replace(self, index_url=index_url, extra_index_urls=(), wheel_folder=None)
 
     def arguments(self) -> list[str]:
         """What uv is told on its command line, where everybody may read it."""

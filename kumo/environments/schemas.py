@@ -284,6 +284,73 @@ class PackageList(BaseModel):
     next_cursor: None = None
 
 
+class PackageEdit(Input):
+    """Packages to add and to remove, in one build."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"add": ["rich>=14"], "remove": ["six"]}})
+
+    add: list[Annotated[str, Field(max_length=10_000)]] = Field(
+        default_factory=list,
+        max_length=2000,
+        description="Requirements; one of a package that is there takes its place.",
+    )
+    remove: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=2000, description="Names that are asked for."
+    )
+
+
+class NewerVersionOut(BaseModel):
+    """A package of which there is a newer version."""
+
+    name: str
+    version: str
+    latest_version: str
+
+
+class OutdatedPackages(BaseModel):
+    """What the index has newer than the build in use."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "build_id": 17,
+                "items": [{"name": "rich", "version": "14.0.0", "latest_version": "14.1.0"}],
+                "checked_at": "2026-01-05T12:00:00Z",
+            }
+        }
+    )
+
+    build_id: int
+    items: list[NewerVersionOut]
+    checked_at: UtcMoment
+
+
+class FoundPackageOut(BaseModel):
+    """A package whose name fits."""
+
+    name: str
+    latest_version: Annotated[str | None, Field(description="Told of the one that has exactly the name.")]
+
+
+class FoundPackages(BaseModel):
+    """Packages by name, at most twenty."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "items": [
+                    {"name": "rich", "latest_version": "14.1.0"},
+                    {"name": "rich-argparse", "latest_version": None},
+                ],
+                "notice": None,
+            }
+        }
+    )
+
+    items: list[FoundPackageOut]
+    notice: Annotated[str | None, Field(description="What could not be done, in a sentence.")]
+
+
 class EnvironmentFields(Input):
     """What a person decides about an environment; packages, requirements, project or interpreter say what it holds."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,30 @@ _PASSED_ON_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_")
 _NO_ACCESS = IndexAccess()
 
 
+def _unheard(_printed: bytes) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewerVersion:
+    """A package of which there is a newer version."""
+
+    name: str
+    version: str
+    latest_version: str
+
+
 class UvFailed(Exception):
     """uv ended with an error; the message is one sentence that says why, `output` is what uv printed."""
 
     def __init__(self, message: str, *, output: str) -> None:
         super().__init__(message)
         self.output = output
+
+    @property
+    def names_unknown_package(self) -> bool:
+        """Whether it failed because the index has no such package."""
+        return "was not found in" in self.output and "could not be queried" not in self.output
 
 
 class Uv:
@@ -118,6 +137,26 @@ class Uv:
             on_output=on_output,
         )
 
+    async def newest(self, name: str, interpreter: Path, *, access: IndexAccess) -> str:
+        """The newest version of a package that suits an interpreter."""
+        lock = await self._run(
+            [
+                *("pip", "compile", "-", "--no-deps", "--no-header", "--no-annotate", "--python", str(interpreter)),
+                *access.arguments(),
+            ],
+            folder=self.home,
+            access=access,
+            sent=f"{name}\n".encode(),
+        )
+        return lock.decode().strip().rpartition("==")[2]
+
+    async def outdated(self, python: Path, *, access: IndexAccess) -> list[NewerVersion]:
+        """Which packages of an environment have newer versions."""
+        command = ["pip", "list", "--outdated", "--format", "json", "--python", str(python), *access.arguments()]
+        listed = json.loads(await self._run(command, folder=self.home, access=access))
+        fields = ("name", "version", "latest_version")
+        return [NewerVersion(**{field: one[field] for field in fields}) for one in listed]
+
     async def create(self, target: Path, interpreter: Path, *, on_output: OnOutput) -> None:
         """Make an empty environment that can be moved."""
         await self._run(
@@ -151,7 +190,13 @@ class Uv:
         )
 
     async def _run(
-        self, arguments: list[str], *, folder: Path, on_output: OnOutput, access: IndexAccess = _NO_ACCESS
+        self,
+        arguments: list[str],
+        *,
+        folder: Path,
+        on_output: OnOutput = _unheard,
+        access: IndexAccess = _NO_ACCESS,
+        sent: bytes = b"",
     ) -> bytes:
         """Run one command, and give its standard output; its processes end with it, also when the caller is cancelled.
 
@@ -162,6 +207,7 @@ class Uv:
             self._command(*arguments),
             environment=self._environment(access),
             folder=folder,
+            sent=sent,
             on_errors=lambda printed: on_output(redactor.feed(printed)),
         )
         if end.code != 0:

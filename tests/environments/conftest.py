@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
-from kumo.environments import api, builds_api, interpreters_api, log_api
+from kumo.environments import api, builds_api, interpreters_api, log_api, packages_api
 from kumo.environments.assembly import Assembled, Assembler, BuildOrder
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
@@ -25,6 +25,7 @@ from kumo.environments.imports import Imports
 from kumo.environments.index_access import Credential, access_for
 from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.package_search import PackageSearch
 from kumo.environments.registry import added_paths
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
@@ -75,12 +76,14 @@ async def http(
     add_error_handlers(app)
     app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
     app.state.vault = vault
+    app.state.package_search = PackageSearch(interpreters._uv, interpreters)
     interpreters._added = added_paths(database)
     app.state.installs = Installs(interpreters._uv, interpreters, database.changes, utc_now)
     for router in (
         interpreters_api.router,
         api.router,
         builds_api.router,
+        packages_api.router,
         log_api.router,
         deletion_router,
         usage_api.router,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ class PackageIndex:
         self.files: dict[str, dict[str, bytes]] = {}  # package → file name → content
         self.requires_python: dict[str, str] = {}  # file name → specifier
         self.requests: list[str] = []
+        self.lists_as_json = False
         self.status: int | None = None  # answered instead of anything else
         self.user: str | None = None  # "name:password", without which nothing is answered
         self.proxied: list[tuple[str, str | None]] = []  # what was asked for through it as a proxy, and by which user
@@ -120,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, b"no", challenge=True)
         elif index.status is not None:
             self._answer(index.status, b"no")
+        elif parts == ["simple"]:
+            self._list(index)
         elif len(parts) == 2 and files:
             links = "".join(_link(index, name, content) for name, content in files.items())
             self._answer(200, f"<html><body>{links}</body></html>".encode(), "text/html")
@@ -127,6 +131,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, files[parts[2]], "application/zip")
         else:
             self._answer(404, b"not found")
+
+    def _list(self, index: PackageIndex) -> None:
+        if index.lists_as_json:
+            listed = json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in index.files]})
+            self._answer(200, listed.encode(), "application/vnd.pypi.simple.v1+json")
+        else:
+            links = "".join(f'<a href="/simple/{name}/">{name}</a><br/>' for name in index.files)
+            self._answer(200, f"<html><body>{links}</body></html>".encode(), "text/html")
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -507,9 +507,33 @@ export interface paths {
         };
         /**
          * List the installed packages
-         * @description What the active build holds, with exact versions.
+         * @description What the build in use holds, with exact versions, sizes, and what needs what.
          */
         get: operations["list_packages_api_v1_environments__environment_id__packages_get"];
+        put?: never;
+        /**
+         * Add and remove packages
+         * @description Change the list of packages, or the requirements, and queue one build. Runs use the one before until then.
+         */
+        post: operations["edit_packages_api_v1_environments__environment_id__packages_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/packages/outdated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell which packages have newer versions
+         * @description Ask the index for versions that are newer than those of the build in use; an answer is kept for ten minutes.
+         */
+        get: operations["list_outdated_api_v1_environments__environment_id__packages_outdated_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -758,6 +782,26 @@ export interface paths {
          *     It takes two seconds at most: go on at `next_cursor` as long as there is one, also after an answer without items.
          */
         get: operations["search_logs_api_v1_logs_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/packages/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find packages by name
+         * @description Ask the index by its simple API. Where it does not answer, the name comes back as it was typed, with a notice.
+         */
+        get: operations["search_packages_api_v1_packages_search_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2583,6 +2627,43 @@ export interface components {
             snapshot_id: number;
         };
         /**
+         * FoundPackageOut
+         * @description A package whose name fits.
+         */
+        FoundPackageOut: {
+            /**
+             * Latest Version
+             * @description Told of the one that has exactly the name.
+             */
+            latest_version: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * FoundPackages
+         * @description Packages by name, at most twenty.
+         * @example {
+         *       "items": [
+         *         {
+         *           "latest_version": "14.1.0",
+         *           "name": "rich"
+         *         },
+         *         {
+         *           "name": "rich-argparse"
+         *         }
+         *       ]
+         *     }
+         */
+        FoundPackages: {
+            /** Items */
+            items: components["schemas"]["FoundPackageOut"][];
+            /**
+             * Notice
+             * @description What could not be done, in a sentence.
+             */
+            notice: string | null;
+        };
+        /**
          * FoundRunOut
          * @description One attempt of a run whose log has matches.
          */
@@ -3012,6 +3093,18 @@ export interface components {
             token: string;
         };
         /**
+         * NewerVersionOut
+         * @description A package of which there is a newer version.
+         */
+        NewerVersionOut: {
+            /** Latest Version */
+            latest_version: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
          * NextDue
          * @description A task that is due soon.
          */
@@ -3022,6 +3115,29 @@ export interface components {
             task_id: number;
             /** Task Name */
             task_name: string;
+        };
+        /**
+         * OutdatedPackages
+         * @description What the index has newer than the build in use.
+         * @example {
+         *       "build_id": 17,
+         *       "checked_at": "2026-01-05T12:00:00Z",
+         *       "items": [
+         *         {
+         *           "latest_version": "14.1.0",
+         *           "name": "rich",
+         *           "version": "14.0.0"
+         *         }
+         *       ]
+         *     }
+         */
+        OutdatedPackages: {
+            /** Build Id */
+            build_id: number;
+            /** Checked At */
+            checked_at: string;
+            /** Items */
+            items: components["schemas"]["NewerVersionOut"][];
         };
         /**
          * OutputListing
@@ -3083,6 +3199,30 @@ export interface components {
             is_upgrade: boolean | null;
             /** Name */
             name: string;
+        };
+        /**
+         * PackageEdit
+         * @description Packages to add and to remove, in one build.
+         * @example {
+         *       "add": [
+         *         "rich>=14"
+         *       ],
+         *       "remove": [
+         *         "six"
+         *       ]
+         *     }
+         */
+        PackageEdit: {
+            /**
+             * Add
+             * @description Requirements; one of a package that is there takes its place.
+             */
+            add?: string[];
+            /**
+             * Remove
+             * @description Names that are asked for.
+             */
+            remove?: string[];
         };
         /**
          * PackageList
@@ -5974,13 +6114,154 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description Validation Error */
+            /** @description validation_error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    edit_packages_api_v1_environments__environment_id__packages_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PackageEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_outdated_api_v1_environments__environment_id__packages_outdated_get: {
+        parameters: {
+            query?: {
+                /** @description Ask again now. */
+                refresh?: boolean;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutdatedPackages"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -6644,6 +6925,69 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    search_packages_api_v1_packages_search_get: {
+        parameters: {
+            query: {
+                /** @description A name, or a part of one. */
+                q: string;
+                /** @description An index that the settings or an environment name. */
+                index?: string | null;
+                /** @description Search as this environment does. */
+                environment_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundPackages"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
