@@ -22,6 +22,7 @@ class PackageIndex:
         self._server = server
         self.files: dict[str, dict[str, bytes]] = {}  # package → file name → content
         self.requires_python: dict[str, str] = {}  # file name → specifier
+        self.yanked: dict[str, str] = {}  # file name → why
         self.requests: list[str] = []
         self.lists_as_json = False
         self.status: int | None = None  # answered instead of anything else
@@ -167,7 +168,8 @@ def _link(index: PackageIndex, name: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()
     python = index.requires_python.get(name, "").replace("<", "&lt;").replace(">", "&gt;")
     asks = f' data-requires-python="{python}"' if python else ""
-    return f'<a href="{name}#sha256={digest}"{asks}>{name}</a>'
+    yanked = f' data-yanked="{index.yanked[name]}"' if name in index.yanked else ""
+    return f'<a href="{name}#sha256={digest}"{asks}{yanked}>{name}</a>'
 
 
 def _record(path: str, text: str) -> str:
