@@ -27,11 +27,13 @@ from kumo.clock import utc_now
 from kumo.db.migrate import upgrade
 from kumo.db.session import Database, open_database
 from kumo.environments import api as environments_api
-from kumo.environments import builds_api, interpreters_api
+from kumo.environments import builds_api, interpreters_api, packages_api
 from kumo.environments import log_api as build_log_api
 from kumo.environments.builder import BuilderLoop
+from kumo.environments.index_access import check_settings
 from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters
+from kumo.environments.package_search import PackageSearch
 from kumo.environments.registry import added_paths
 from kumo.environments.uv import Uv
 from kumo.errors import ConfigurationError
@@ -78,6 +80,7 @@ ROUTERS = (
     interpreters_api.router,
     environments_api.router,
     builds_api.router,
+    packages_api.router,
     build_log_api.router,
     tasks_api.router,
     tasks_api.deletion_router,
@@ -141,6 +144,7 @@ async def _open(app: FastAPI, settings: Settings) -> AsyncIterator[str | None]:
         dispatcher = LocalDispatcher()
         loops = Loops(utc_now)
         app.state.searches = Searches()
+        check_settings(settings)
         try:
             app.state.vault = await open_vault(database, settings, utc_now())
             setup_token = await _first_account(database, settings)
@@ -163,6 +167,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     uv = Uv(settings)
     app.state.interpreters = Interpreters(uv, added_paths(database))
     app.state.installs = Installs(uv, app.state.interpreters, database.changes, utc_now)
+    app.state.package_search = PackageSearch(uv, app.state.interpreters)
     app.state.intake = Intake(database, utc_now)
     app.state.login_throttle = LoginThrottle()
     app.state.hooks = hooks_api.Hooks(HookBodies(settings.home))
@@ -182,7 +187,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     supervisor = Supervisor(database, settings, dispatcher, preparation, utc_now, on_ends=follow)
     loops.start("supervisor", supervisor.forever)
     loops.start("scheduler", Scheduler(database, utc_now, supervisor.queueing).forever)
-    builder = BuilderLoop(database, settings, utc_now, app.state.interpreters)
+    builder = BuilderLoop(database, settings, utc_now, app.state.vault, app.state.interpreters)
     loops.start("builder", builder.forever)
     loops.start("collector", Collector(database, settings, builder, utc_now).forever)
     loops.start("access", app.state.authenticator.forever)

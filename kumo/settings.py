@@ -85,6 +85,19 @@ class Settings(BaseSettings):
         default=None,
         description="The package index (mirror) that environments are built from; uv's own default without.",
     )
+    package_extra_index_urls: str | None = Field(
+        default=None,
+        description="Further package indexes, separated by white space; what they have is taken before the one above.",
+    )
+    package_credentials: SecretStr | None = Field(
+        default=None,
+        description="User names and passwords of package indexes and of the proxy: addresses with both in them, as "
+        "https://user:password@example.org/simple, separated by white space.",
+    )
+    package_proxy: str | None = Field(default=None, description="The proxy through which packages are fetched.")
+    package_wheel_folder: str | None = Field(
+        default=None, description="A directory on the server with wheels, which are taken as if an index had them."
+    )
     package_index_offline: bool = Field(
         default=False, description="Build environments from uv's cache only, without the network."
     )

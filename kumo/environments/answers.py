@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.environments.build_log import build_log_path
 from kumo.environments.models import Build, Environment
-from kumo.environments.schemas import BuildOut, EnvironmentOut
+from kumo.environments.schemas import BuildOut, CredentialOut, EnvironmentOut
 from kumo.environments.states import BuildState
 from kumo.logs.store import LogFile
 from kumo.settings import Settings
@@ -43,6 +43,7 @@ async def environment_answers(
     return [
         EnvironmentOut(
             **{name: getattr(one, name) for name in columns},
+            index_credentials=[CredentialOut(**owner) for owner in one.credential_owners],
             **{f"{kind}_build": builds.get(getattr(one, f"{kind}_build_id")) for kind in _POINTED_AT},
         )
         for one in environments

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, status
@@ -11,29 +14,32 @@ from sqlalchemy import ColumnElement, select
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.environments import builds, service
+from kumo.db.session import Database
+from kumo.environments import registry, service
 from kumo.environments.answers import environment_answers
 from kumo.environments.declared import declared_of
-from kumo.environments.definition import EnvironmentDefinition, checked
+from kumo.environments.definition import EnvironmentDefinition, checked, spec_of
+from kumo.environments.index_access import Credential, addresses_of, check_credentials, unseal
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Environment
 from kumo.environments.pythons import parse_python_request
+from kumo.environments.registry import InterpreterNotFound
 from kumo.environments.schemas import (
     EnvironmentChange,
     EnvironmentCreate,
     EnvironmentFields,
     EnvironmentList,
     EnvironmentOut,
-    PackageList,
-    PackageOut,
 )
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
+from kumo.secrets import Vault
 from kumo.settings import Settings
 
 router = APIRouter(tags=["environments"])
 
-_SOURCES = ("packages", "requirements", "project_id")
+_SOURCES = ("packages", "requirements", "project_id", "interpreter_id")
+_NULLABLE = frozenset({"python", "index_url", "proxy", "wheel_folder"})
 
 IfMatch = Annotated[
     int | None, Header(alias="If-Match", description="The version that the change is meant for; 409 when it is older.")
@@ -50,6 +56,12 @@ async def _settings(request: Request) -> Settings:
     return found
 
 
+async def _vault(request: Request) -> Vault:
+    found: Vault = request.app.state.vault
+    return found
+
+
+VaultDep = Annotated[Vault, Depends(_vault)]
 InterpretersDep = Annotated[Interpreters, Depends(_interpreters)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 
@@ -91,13 +103,15 @@ async def create_environment(
     database: DatabaseDep,
     settings: SettingsDep,
     interpreters: InterpretersDep,
+    vault: VaultDep,
 ) -> EnvironmentOut:
     """Create an environment; its first build is queued at once."""
-    definition = checked(_with_source(EnvironmentDefinition(name=body.name), body))
-    await _check_python(interpreters, definition)
+    definition = await _said(database, interpreters, EnvironmentDefinition(name=body.name), body)
+    credentials = _credentials(body, (), settings, definition)
     declared = await declared_of(database, settings, definition)
     async with database.write() as session:
         environment = await service.create(session, definition, declared, utc_now())
+        service.set_credentials(environment, vault, credentials or ())
         return (await environment_answers(session, settings, [environment]))[0]
 
 
@@ -128,6 +142,7 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
     database: DatabaseDep,
     settings: SettingsDep,
     interpreters: InterpretersDep,
+    vault: VaultDep,
     if_match: IfMatch = None,
 ) -> EnvironmentOut:
     """Change the fields that are given. Other packages queue a build; until it is ready runs use the one before."""
@@ -135,9 +150,9 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
         environment = await service.get(session, environment_id)
     before = service.definition_of(environment)
     named = before if body.name is None else replace(before, name=body.name)
-    definition = checked(_with_source(named, body))
-    if definition.python != before.python:
-        await _check_python(interpreters, definition)
+    definition = await _said(database, interpreters, named, body)
+    kept = unseal(vault, environment.credentials) if body.index_credentials else ()
+    credentials = _credentials(body, kept, settings, definition)
     declared = await declared_of(database, settings, definition)
     async with database.write() as session:
         changed = await service.change(
@@ -148,50 +163,73 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
             # Without If-Match, at least nothing is lost between reading above and writing here.
             seen_version=environment.version if if_match is None else if_match,
             now=utc_now(),
+            reach_changed=credentials is not None,
         )
+        if credentials is not None:
+            service.set_credentials(changed, vault, credentials)
         return (await environment_answers(session, settings, [changed]))[0]
 
 
-@router.get(
-    "/environments/{environment_id}/packages",
-    summary="List the installed packages",
-    responses=error_answers("unauthenticated", "not_found"),
-)
-async def list_packages(
-    environment_id: RowId, _actor: Annotated[Actor, require(Permission.READ)], session: ReadSession
-) -> PackageList:
-    """What the active build holds, with exact versions."""
-    environment = await service.get(session, environment_id)
-    build = await builds.build_or_none(session, environment.active_build_id)
-    packages = (build.packages if build else None) or []
-    needing: dict[str, list[str]] = {package["name"]: [] for package in packages}
-    for package in packages:
-        for name in package["requires"]:
-            needing[name].append(package["name"])
-    return PackageList(items=[PackageOut(**package, required_by=needing[package["name"]]) for package in packages])
+async def _said(
+    database: Database, interpreters: Interpreters, definition: EnvironmentDefinition, body: EnvironmentFields
+) -> EnvironmentDefinition:
+    """The definition with what the request says, looked up and in its normal form."""
+    said = checked(await _with_interpreter(database, _with_source(definition, body)))
+    if said.python is not None and said.python != definition.python:
+        # What no build could find is refused at once.
+        await interpreters.select(parse_python_request(said.python))
+    folder = said.wheel_folder
+    if folder is not None and folder != definition.wheel_folder and not await asyncio.to_thread(Path(folder).is_dir):
+        raise InvalidInput.at("wheel_folder", f"{folder} is no directory on the server.")
+    return said
 
 
 def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> EnvironmentDefinition:
     """The definition with what the request says; another source replaces the one before."""
-    said: dict[str, Any] = {
-        name: getattr(body, name) for name in body.model_fields_set if name in ("python", "index_url")
-    }
+    said: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set if name in _NULLABLE}
+    for name in ("use_index", "import_check", "extra_index_urls"):
+        if (value := getattr(body, name)) is not None:
+            said[name] = tuple(value) if isinstance(value, list) else value
     given = [name for name in _SOURCES if getattr(body, name) is not None]
     if len(given) > 1:
         message = f"Give {' or '.join(given)}, not both: only one can say what the environment holds."
         raise InvalidInput.at(given[1], message)
     if body.source is not None:
-        wanted = "project_id" if body.source == "project" else body.source
+        wanted = {"project": "project_id", "interpreter": "interpreter_id"}.get(body.source, body.source)
         if given != [wanted]:
             raise InvalidInput.at(wanted, f"The source “{body.source}” needs {wanted}.")
     if given:
-        said |= dict.fromkeys(_SOURCES) | {given[0]: getattr(body, given[0])}
+        said |= dict.fromkeys((*_SOURCES, "interpreter_path")) | {given[0]: getattr(body, given[0])}
         if said["packages"] is not None:
             said["packages"] = tuple(said["packages"])
     return replace(definition, **said)
 
 
-async def _check_python(interpreters: Interpreters, definition: EnvironmentDefinition) -> None:
-    """Refuse at once what no build could find."""
-    if definition.python is not None:
-        await interpreters.select(parse_python_request(definition.python))
+async def _with_interpreter(database: Database, definition: EnvironmentDefinition) -> EnvironmentDefinition:
+    if definition.interpreter_id is None or definition.interpreter_path is not None:
+        return definition
+    async with database.read() as session:
+        try:
+            row = await registry.get(session, definition.interpreter_id)
+        except InterpreterNotFound as error:
+            raise InvalidInput.at("interpreter_id", error.message) from None
+    return replace(definition, interpreter_path=row.path)
+
+
+def _credentials(
+    body: EnvironmentFields, kept: Sequence[Credential], settings: Settings, definition: EnvironmentDefinition
+) -> tuple[Credential, ...] | None:
+    """The credentials that the request gives, with the passwords that it leaves as they are; None without any."""
+    if body.index_credentials is None:
+        return None
+    known = {(one.url, one.username): one.password for one in kept}
+    found = tuple(
+        Credential(
+            url=one.url.strip(),
+            username=one.username,
+            password=known.get((one.url.strip(), one.username), "") if one.password is None else one.password,
+        )
+        for one in body.index_credentials
+    )
+    check_credentials(found, addresses_of(settings, spec_of(definition)))
+    return found

@@ -22,8 +22,10 @@ from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore, Package, ReadyBuild, lock_hash_of
 from kumo.environments.declarations import direct_requirements
 from kumo.environments.imports import Imports
+from kumo.environments.index_access import IndexAccess
 from kumo.environments.installed import Installed, InstalledPackage, read_installed
 from kumo.environments.interpreters import Interpreter, Interpreters
+from kumo.environments.probe import installed_packages, probe
 from kumo.environments.requirements import has_hashes
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv, UvFailed
@@ -44,6 +46,18 @@ class BuildFailed(KumoError):
     def __init__(self, message: str, *, output: str | None = None) -> None:
         super().__init__(message)
         self.output = output
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOrder:
+    """What is to be built, how packages are reached, and where it is told how that goes."""
+
+    spec: EnvironmentSpec
+    access: IndexAccess
+    lock: str | None = None  # where one is known already, the build is made from it
+    lock_python: str | None = None  # the version of Python that the lock is for
+    now: datetime
+    log: BuildLog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +100,8 @@ class Assembler:
     # Directories that were made or found, but are in no row yet: nobody may remove them.
     _unsettled: Counter[str] = field(default_factory=Counter)
 
-    async def assemble(self, spec: EnvironmentSpec, *, lock: str | None, now: datetime, log: BuildLog) -> Assembled:
-        """Make the build of a spec, from its `lock` where one is known already.
+    async def assemble(self, order: BuildOrder) -> Assembled:
+        """Make a build.
 
         Raises `BuildFailed`. A crash in the middle leaves a temporary directory, which the next start removes.
         """
@@ -95,10 +109,13 @@ class Assembler:
         folder: Path | None = None
         try:
             async with asyncio.timeout(limit):
-                interpreter = await self._interpreter(spec, log)
+                if order.spec.interpreter is not None:
+                    return await self._as_it_is(Path(order.spec.interpreter), order)
+                interpreter = await self._interpreter(order)
                 folder = await asyncio.to_thread(self.store.begin)
-                lock = lock if lock is not None else await self._resolve(spec, interpreter, folder, log)
-                return Assembled(lock=lock, ready=await self._install(spec, lock, interpreter, folder, now, log))
+                lock = _usable_lock(order, interpreter)
+                lock = lock if lock is not None else await self._resolve(order, interpreter, folder)
+                return Assembled(lock=lock, ready=await self._install(order, lock, interpreter, folder))
         except TimeoutError:
             raise BuildFailed(f"The build took longer than the {limit} seconds that the settings allow.") from None
         except UvFailed as error:
@@ -128,24 +145,52 @@ class Assembler:
         await asyncio.to_thread(self.store.abandon, aside)
         return True
 
-    async def _interpreter(self, spec: EnvironmentSpec, log: BuildLog) -> Interpreter:
+    async def _as_it_is(self, path: Path, order: BuildOrder) -> Assembled:
+        """A build that is another Python with what it holds: it is asked, and nothing is installed."""
         try:
-            interpreter = await self.interpreters.select(spec.python_request)
+            facts, found = await probe(path), await installed_packages(path)
+        except InvalidInput as error:
+            raise BuildFailed(error.message) from None
+        order.log.line(f"Python {facts.version} at {path}, as it is")
+        versions = {canonicalize_name(name): version for name, version in sorted(found.items())}
+        lock = "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+        ready = ReadyBuild(
+            lock_hash=lock_hash_of(
+                f"{path}\0{lock}",
+                python_version=facts.version,
+                implementation=facts.implementation,
+                platform=f"{sys.platform}-{facts.architecture}",
+            ),
+            python_version=facts.version,
+            packages=tuple(Package(name=name, version=version) for name, version in sorted(versions.items())),
+            created=order.now.isoformat(),
+            interpreter_path=str(path),
+        )
+        async with self._equal_builds.holding(ready.lock_hash):
+            if await asyncio.to_thread(self.store.find, ready.lock_hash) is None:
+                await asyncio.to_thread(self.store.publish_alias, ready)
+            self._unsettled[ready.lock_hash] += 1
+        return Assembled(lock=lock, ready=ready)
+
+    async def _interpreter(self, order: BuildOrder) -> Interpreter:
+        try:
+            interpreter = await self.interpreters.select(order.spec.python_request)
         except (InvalidInput, Unavailable) as error:
             raise BuildFailed(error.message) from None
-        log.line(f"Python {interpreter.version} at {interpreter.path}")
+        order.log.line(f"Python {interpreter.version} at {interpreter.path}")
         return interpreter
 
-    async def _resolve(self, spec: EnvironmentSpec, interpreter: Interpreter, folder: Path, log: BuildLog) -> str:
+    async def _resolve(self, order: BuildOrder, interpreter: Interpreter, folder: Path) -> str:
+        spec, log = order.spec, order.log
         await asyncio.to_thread(_write_inputs, spec, folder)
         if spec.uv_lock is not None:
             log.line("Reading uv.lock")
-            await self.uv.export(folder, interpreter.path, index_url=spec.index_url, on_output=log.raw)
+            await self.uv.export(folder, interpreter.path, access=order.access, on_output=log.raw)
         elif not spec.requirements:
             return ""
         else:
             log.line(f"Resolving {_count(len(spec.requirements), 'requirement')}")
-            await self.uv.compile(folder, interpreter.path, index_url=spec.index_url, on_output=log.raw)
+            await self.uv.compile(folder, interpreter.path, access=order.access, on_output=log.raw)
         text = await asyncio.to_thread((folder / "lock.txt").read_text, "utf-8")
         if local := _LOCAL.search(text):
             message = (
@@ -154,9 +199,7 @@ class Assembler:
             raise BuildFailed(message)
         return _with_own_hashes(spec, text) if has_hashes(spec.requirements) else text
 
-    async def _install(  # noqa: PLR0913 - the build's own facts
-        self, spec: EnvironmentSpec, lock: str, interpreter: Interpreter, folder: Path, now: datetime, log: BuildLog
-    ) -> ReadyBuild:
+    async def _install(self, order: BuildOrder, lock: str, interpreter: Interpreter, folder: Path) -> ReadyBuild:
         lock_hash = lock_hash_of(
             lock,
             python_version=interpreter.version,
@@ -165,38 +208,37 @@ class Assembler:
         )
         async with self._equal_builds.holding(lock_hash):
             if (ready := await asyncio.to_thread(self.store.find, lock_hash)) is not None:
-                log.line("An equal build is there already; it is used.")
+                order.log.line("An equal build is there already; it is used.")
                 self._unsettled[lock_hash] += 1
-                return _with_own_direct(ready, spec)
-            await self._fill(spec, lock, interpreter, folder, log)
-            installed = await asyncio.to_thread(_read_installed, folder / "venv", spec, interpreter)
-            await self._check_imports(folder / "venv", installed, interpreter, log)
+                return _with_own_direct(ready, order.spec)
+            await self._fill(order, lock, interpreter, folder)
+            installed = await asyncio.to_thread(_read_installed, folder / "venv", order.spec, interpreter)
+            if order.spec.import_check:
+                await self._check_imports(folder / "venv", installed, interpreter, order.log)
             ready = ReadyBuild(
                 lock_hash=lock_hash,
                 python_version=interpreter.version,
                 packages=tuple(_package(one) for one in installed.packages.values()),
-                created=now.isoformat(),
+                created=order.now.isoformat(),
                 interpreter_path=str(interpreter.path),
             )
             await asyncio.to_thread(self.store.publish, folder, ready)
             self._unsettled[lock_hash] += 1
         return ready
 
-    async def _fill(
-        self, spec: EnvironmentSpec, lock: str, interpreter: Interpreter, folder: Path, log: BuildLog
-    ) -> None:
+    async def _fill(self, order: BuildOrder, lock: str, interpreter: Interpreter, folder: Path) -> None:
         target, lock_file = folder / "venv", folder / "install.txt"
         await asyncio.to_thread(lock_file.write_text, lock, "utf-8")
-        await self.uv.create(target, interpreter.path, on_output=log.raw)
+        await self.uv.create(target, interpreter.path, on_output=order.log.raw)
         if not lock.strip():
             return
         # A commit of git is its own hash, and cannot have another.
         hashed = "@ git+" not in lock
-        log.line("Installing")
-        if await self._install_from_cache(spec, target, lock_file, require_hashes=hashed, log=log):
+        order.log.line("Installing")
+        if await self._install_from_cache(order, target, lock_file, require_hashes=hashed):
             return
         await self.uv.install(
-            target, lock_file, index_url=spec.index_url, require_hashes=hashed, offline=False, on_output=log.raw
+            target, lock_file, access=order.access, require_hashes=hashed, offline=False, on_output=order.log.raw
         )
 
     async def _check_imports(
@@ -206,27 +248,36 @@ class Assembler:
         if wrong is not None:
             raise BuildFailed(wrong.sentence, output=_end_of(wrong.output))
 
-    async def _install_from_cache(
-        self, spec: EnvironmentSpec, target: Path, lock: Path, *, require_hashes: bool, log: BuildLog
-    ) -> bool:
+    async def _install_from_cache(self, order: BuildOrder, target: Path, lock: Path, *, require_hashes: bool) -> bool:
         """Try without the network first: the lock fixes every file, and asking the index costs more than installing."""
         printed = bytearray()
         try:
             await self.uv.install(
                 target,
                 lock,
-                index_url=spec.index_url,
+                access=order.access,
                 require_hashes=require_hashes,
                 offline=True,
                 on_output=printed.extend,
             )
         except UvFailed as error:
             if self.settings.package_index_offline or str(error) == FULL_DISK:
-                log.raw(bytes(printed))
+                order.log.raw(bytes(printed))
                 raise
             return False
-        log.raw(bytes(printed))
+        order.log.raw(bytes(printed))
         return True
+
+
+def _usable_lock(order: BuildOrder, interpreter: Interpreter) -> str | None:
+    """The known lock, if it is for such a Python: it was removed from the machine since, perhaps."""
+    if order.lock is None or order.lock_python is None:
+        return order.lock
+    minor = order.lock_python.split(".")[:2]
+    if interpreter.version.split(".")[:2] == minor:
+        return order.lock
+    order.log.line(f"The lock is for Python {order.lock_python}, which is not taken; resolving anew")
+    return None
 
 
 def _write_inputs(spec: EnvironmentSpec, folder: Path) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import tempfile
@@ -70,7 +71,7 @@ class BuildStore:
         except FileNotFoundError:
             return None
         # `exists` follows the link: an interpreter that was removed leaves a link to nothing.
-        if not (folder / "bin" / "python").exists():
+        if not (folder / "bin" / "python").exists() or not Path(stored.get("interpreter_path") or "/").exists():
             return None
         packages = tuple(Package(**(one | {"requires": tuple(one.get("requires", ()))})) for one in stored["packages"])
         return ReadyBuild(**(stored | {"packages": packages}))
@@ -97,6 +98,21 @@ class BuildStore:
             self.abandon(self.put_aside(ready.lock_hash))
         (folder / "venv").rename(target)
         _sync_directory(self._root)
+
+    def publish_alias(self, ready: ReadyBuild) -> None:
+        """Publish a build that is another Python as it is: a directory with nothing but a `python` that starts it."""
+        folder = self.begin()
+        try:
+            programs = folder / "venv" / "bin"
+            programs.mkdir(parents=True)
+            # Not a link: Python would look for its library beside it.
+            starter = f'#!/bin/sh\nexec {shlex.quote(ready.interpreter_path)} "$@"\n'
+            for name in ("python", "python3"):
+                (programs / name).write_text(starter, "utf-8")
+                (programs / name).chmod(0o755)
+            self.publish(folder, ready)
+        finally:
+            self.abandon(folder)
 
     def put_aside(self, lock_hash: str) -> Path:
         """Take its name from a build, all at once; what is answered is for `abandon`, or for the next start."""

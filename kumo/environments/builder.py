@@ -20,12 +20,13 @@ from kumo.clock import Clock
 from kumo.db.changes import announce
 from kumo.db.session import Database
 from kumo.environments import builds, service
-from kumo.environments.assembly import Assembled, Assembler, BuildFailed
+from kumo.environments.assembly import Assembled, Assembler, BuildFailed, BuildOrder
 from kumo.environments.build_log import BuildLog, build_log_path
 from kumo.environments.build_store import BuildStore
 from kumo.environments.declared import read_declared
 from kumo.environments.definition import spec_of
 from kumo.environments.imports import Imports
+from kumo.environments.index_access import access_for, unseal
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Build, Environment
 from kumo.environments.spec import EnvironmentSpec
@@ -35,6 +36,7 @@ from kumo.environments.uv_failures import FULL_DISK, is_full_disk
 from kumo.errors import InvalidInput
 from kumo.loops import log_failure
 from kumo.projects.models import Project
+from kumo.secrets import Undecryptable, Vault
 from kumo.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -51,9 +53,15 @@ class BuilderLoop:
     """Carries out queued builds, the oldest first, at most so many at once as the settings allow."""
 
     def __init__(
-        self, database: Database, settings: Settings, clock: Clock, interpreters: Interpreters | None = None
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        vault: Vault,
+        interpreters: Interpreters | None = None,
     ) -> None:
         uv = Uv(settings)
+        self._vault = vault
         self._database = database
         self._settings = settings
         self._clock = clock
@@ -211,9 +219,8 @@ class BuilderLoop:
 
     async def _made(self, build: Build, build_log: BuildLog) -> Assembled:
         """Make a build; `BuildFailed` when it cannot be made, `BuildCancelled` when somebody wants its end."""
-        spec = EnvironmentSpec.from_json(build.spec)
         making = asyncio.create_task(
-            self._assembler.assemble(spec, lock=build.lock, now=self._clock(), log=build_log), name=f"build {build.id}"
+            self._assembler.assemble(await self._order(build, build_log)), name=f"build {build.id}"
         )
         watching = asyncio.create_task(self._cancellation_of(build.id), name=f"cancellation of build {build.id}")
         try:
@@ -227,6 +234,27 @@ class BuilderLoop:
             making.cancel()
             watching.cancel()
             await asyncio.gather(making, watching, return_exceptions=True)
+
+    async def _order(self, build: Build, build_log: BuildLog) -> BuildOrder:
+        spec = EnvironmentSpec.from_json(build.spec)
+        kept = None
+        if build.environment_id is not None:
+            async with self._database.read() as session:
+                kept = await session.scalar(
+                    select(Environment.credentials).where(Environment.id == build.environment_id)
+                )
+        try:
+            credentials = unseal(self._vault, kept)
+        except Undecryptable as error:
+            raise BuildFailed(f"The passwords of the environment's indexes cannot be read. {error.message}") from None
+        return BuildOrder(
+            spec=spec,
+            access=access_for(self._settings, spec, credentials),
+            lock=build.lock,
+            lock_python=build.python_version,
+            now=self._clock(),
+            log=build_log,
+        )
 
     async def _cancellation_of(self, build_id: int) -> str:
         """Wait until somebody wants the end of a build, and say who."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
@@ -36,11 +36,21 @@ class Environment(Base):
     name: Mapped[str] = mapped_column(String(100))
     backend: Mapped[str] = mapped_column(String(20), default="uv")
     python: Mapped[str | None] = mapped_column(String(100))  # as it was asked for; None takes the default
-    source: Mapped[str] = mapped_column(String(20))  # which of the next three says what is needed
+    source: Mapped[str] = mapped_column(String(20))  # which of the next five says what is needed
     packages: Mapped[list[str] | None] = mapped_column(JSON)
     requirements: Mapped[str | None] = mapped_column(Text)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    interpreter_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
+    interpreter_path: Mapped[str | None] = mapped_column(Text)  # of the one above, which is used as it is
     index_url: Mapped[str | None] = mapped_column(Text)
+    extra_index_urls: Mapped[list[str]] = mapped_column(JSON, default=list)
+    proxy: Mapped[str | None] = mapped_column(Text)
+    wheel_folder: Mapped[str | None] = mapped_column(Text)
+    use_index: Mapped[bool] = mapped_column(default=True)
+    import_check: Mapped[bool] = mapped_column(default=True)
+    # Passwords of indexes and of the proxy, encrypted as a whole; and whose they are, for people to see.
+    credentials: Mapped[bytes | None] = mapped_column(LargeBinary)
+    credential_owners: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
     # No foreign keys: builds point here, and a circle could not be created or dropped table by table.
     active_build_id: Mapped[int | None] = mapped_column(BigInteger)  # what runs use
     latest_build_id: Mapped[int | None] = mapped_column(BigInteger)  # the one with the highest generation

@@ -87,20 +87,28 @@ async def forget(session: AsyncSession, row: InterpreterRow) -> None:
     announce(session, "interpreter", row.id)
 
 
-async def environments_on(session: AsyncSession, path: str | None = None) -> dict[str, list[Environment]]:
-    """By the paths of interpreters, or for one alone: the environments whose build in use stands on it."""
+async def environments_on(session: AsyncSession) -> dict[str, list[Environment]]:
+    """By the paths of interpreters: the environments whose build in use stands on it."""
     query = (
         select(Build.interpreter_path, Environment)
         .join(Build, Build.id == Environment.active_build_id)
         .where(Environment.deleted_at.is_(None), Build.interpreter_path.is_not(None))
         .order_by(Environment.name)
     )
-    if path is not None:
-        query = query.where(Build.interpreter_path == path)
     found: dict[str, list[Environment]] = {}
     for on, environment in (await session.execute(query)).all():
         found.setdefault(on or "", []).append(environment)
     return found
+
+
+async def environments_of(session: AsyncSession, row: InterpreterRow) -> list[Environment]:
+    """The environments whose build in use stands on an interpreter, or that are it as it is."""
+    on = select(Build.id).where(Build.interpreter_path == row.path)
+    query = select(Environment).where(
+        Environment.deleted_at.is_(None),
+        Environment.active_build_id.in_(on) | (Environment.interpreter_id == row.id),
+    )
+    return list((await session.scalars(query.order_by(Environment.name))).all())
 
 
 async def _known(session: AsyncSession) -> dict[Path, int]:

@@ -45,6 +45,38 @@ Requirements = Annotated[
 IndexUrl = Annotated[
     str | None, Field(max_length=2000, description="The package index of this environment; the settings' own without.")
 ]
+ExtraIndexUrls = Annotated[
+    list[Annotated[str, Field(max_length=2000)]] | None,
+    Field(max_length=20, description="Further indexes; what they have is taken before `index_url`."),
+]
+
+
+class CredentialIn(Input):
+    """A user name and a password; the password is never given back."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"url": "https://packages.example.org/", "username": "etl", "password": "correct horse"}
+        }
+    )
+
+    url: Annotated[str, Field(max_length=2000, description="For every index, or proxy, whose address begins so.")]
+    username: Annotated[str, Field(max_length=200)]
+    password: Annotated[
+        str | None, Field(max_length=4000, description="Left out, the one that is kept for this user and address.")
+    ] = None
+
+
+class CredentialOut(BaseModel):
+    """Whose password is kept."""
+
+    url: str
+    username: str
+
+
+Credentials = Annotated[
+    list[CredentialIn] | None, Field(max_length=20, description="They replace all that are kept; encrypted.")
+]
 
 
 class NamedEnvironment(BaseModel):
@@ -252,20 +284,103 @@ class PackageList(BaseModel):
     next_cursor: None = None
 
 
+class PackageEdit(Input):
+    """Packages to add and to remove, in one build."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"add": ["rich>=14"], "remove": ["six"]}})
+
+    add: list[Annotated[str, Field(max_length=10_000)]] = Field(
+        default_factory=list,
+        max_length=2000,
+        description="Requirements; one of a package that is there takes its place.",
+    )
+    remove: list[Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=list, max_length=2000, description="Names that are asked for."
+    )
+
+
+class NewerVersionOut(BaseModel):
+    """A package of which there is a newer version."""
+
+    name: str
+    version: str
+    latest_version: str
+
+
+class OutdatedPackages(BaseModel):
+    """What the index has newer than the build in use."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "build_id": 17,
+                "items": [{"name": "rich", "version": "14.0.0", "latest_version": "14.1.0"}],
+                "checked_at": "2026-01-05T12:00:00Z",
+            }
+        }
+    )
+
+    build_id: int
+    items: list[NewerVersionOut]
+    checked_at: UtcMoment
+
+
+class FoundPackageOut(BaseModel):
+    """A package whose name fits."""
+
+    name: str
+    latest_version: Annotated[str | None, Field(description="Told of the one that has exactly the name.")]
+
+
+class FoundPackages(BaseModel):
+    """Packages by name, at most twenty."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "items": [
+                    {"name": "rich", "latest_version": "14.1.0"},
+                    {"name": "rich-argparse", "latest_version": None},
+                ],
+                "notice": None,
+            }
+        }
+    )
+
+    items: list[FoundPackageOut]
+    notice: Annotated[str | None, Field(description="What could not be done, in a sentence.")]
+
+
 class EnvironmentFields(Input):
-    """What a person decides about an environment; of the last four, one kind of source."""
+    """What a person decides about an environment; packages, requirements, project or interpreter say what it holds."""
 
     python: Python = None
     packages: Packages = None
     requirements: Requirements = None
     source: Annotated[
-        Literal["packages", "requirements", "project"] | None,
+        Literal["packages", "requirements", "project", "interpreter"] | None,
         Field(
-            description="`project` takes what the project `project_id` declares; otherwise it follows from the rest."
+            description="`project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, "
+            "with what it holds; otherwise it follows from the rest."
         ),
     ] = None
     project_id: RowId | None = None
+    interpreter_id: RowId | None = None
     index_url: IndexUrl = None
+    extra_index_urls: ExtraIndexUrls = None
+    index_credentials: Credentials = None
+    proxy: Annotated[
+        str | None, Field(max_length=1000, description="Packages are fetched through it; the settings' own without.")
+    ] = None
+    wheel_folder: Annotated[
+        str | None, Field(max_length=4000, description="A directory on the server with wheels that are taken as well.")
+    ] = None
+    use_index: Annotated[
+        bool | None, Field(description="False takes wheels of the folder alone, and asks no index.")
+    ] = None
+    import_check: Annotated[
+        bool | None, Field(description="False lets a build be used whose packages cannot be imported by themselves.")
+    ] = None
 
 
 class EnvironmentCreate(EnvironmentFields):
@@ -295,11 +410,18 @@ class EnvironmentOut(BaseModel):
     name: str
     backend: str
     python: str | None
-    source: Literal["packages", "requirements", "project"]
+    source: Literal["packages", "requirements", "project", "interpreter"]
     packages: list[str] | None
     requirements: str | None
     project_id: int | None
+    interpreter_id: int | None
     index_url: str | None
+    extra_index_urls: list[str]
+    index_credentials: Annotated[list[CredentialOut], Field(description="Whose passwords are kept.")]
+    proxy: str | None
+    wheel_folder: str | None
+    use_index: bool
+    import_check: bool
     task_count: int
     active_build: BuildOut | None
     latest_build: BuildOut | None

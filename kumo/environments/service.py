@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.db.changes import announce
 from kumo.environments import builds
 from kumo.environments.definition import Declared, EnvironmentDefinition, checked, spec_of
+from kumo.environments.index_access import Credential, seal
 from kumo.environments.models import Build, Environment
 from kumo.environments.states import BuildState
 from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
+from kumo.secrets import Vault
+
+# Everything that decides what is built, as the definition and the table name it.
+_SPEC = (
+    *("python", "packages", "requirements", "project_id", "interpreter_id", "interpreter_path", "index_url"),
+    *("extra_index_urls", "proxy", "wheel_folder", "use_index", "import_check"),
+)
 
 
 class EnvironmentNotFound(NotFound):
@@ -70,19 +79,26 @@ async def change(  # noqa: PLR0913 - what is changed, by whom it was seen last, 
     *,
     seen_version: int | None,
     now: datetime,
+    reach_changed: bool = False,
 ) -> Environment:
-    """Change an environment; where that changes what it holds, a build is asked for and runs go on in the old one."""
+    """Change an environment; where that changes what it holds, a build is asked for and runs go on in the old one.
+
+    `reach_changed` says that other passwords are given: then what failed may work now, and is built again.
+    """
     environment = await get(session, environment_id, for_update=True)
     refuse_other_version(environment, seen_version)
     definition = checked(definition)
-    before = spec_columns(environment)
+    before = definition_of(environment)
     for name, value in _columns(definition).items():
         setattr(environment, name, value)
     environment.version += 1
     environment.updated_at = now
     await _flush_name(session, definition.name)
     announce(session, "environment", environment.id)
-    if spec_columns(environment) != before:
+    after = definition_of(environment)
+    latest = await builds.build_or_none(session, environment.latest_build_id)
+    may_work_now = reach_changed and latest is not None and latest.state == BuildState.FAILED
+    if may_work_now or replace(after, name=before.name) != before:
         await request_build(session, environment, declared, now)
     return environment
 
@@ -128,37 +144,32 @@ async def remove(session: AsyncSession, environment: Environment, now: datetime)
     announce(session, "environment", environment.id)
 
 
+def set_credentials(environment: Environment, vault: Vault, credentials: Sequence[Credential]) -> None:
+    """Give an environment other passwords, encrypted; and note whose they are, for people to see."""
+    environment.credentials = seal(vault, credentials)
+    environment.credential_owners = [{"url": one.url, "username": one.username} for one in credentials]
+
+
 def definition_of(environment: Environment) -> EnvironmentDefinition:
     """What people have decided about an environment."""
+    values = {name: getattr(environment, name) for name in ("name", *_SPEC)}
     packages = environment.packages
     return EnvironmentDefinition(
-        name=environment.name,
-        python=environment.python,
-        index_url=environment.index_url,
-        packages=None if packages is None else tuple(packages),
-        requirements=environment.requirements,
-        project_id=environment.project_id,
+        **values
+        | {
+            "packages": None if packages is None else tuple(packages),
+            "extra_index_urls": tuple(environment.extra_index_urls),
+        }
     )
-
-
-def spec_columns(environment: Environment) -> tuple[Any, ...]:
-    """Everything that decides what is built."""
-    of = environment
-    return (of.python, of.index_url, of.source, of.packages, of.requirements, of.project_id)
 
 
 def _columns(definition: EnvironmentDefinition) -> dict[str, Any]:
     packages = definition.packages
     if packages is None and definition.source == "packages":
         packages = ()
-    return {
-        "name": definition.name,
-        "python": definition.python,
-        "index_url": definition.index_url,
-        "source": definition.source,
+    return {name: getattr(definition, name) for name in ("name", "source", *_SPEC)} | {
         "packages": None if packages is None else list(packages),
-        "requirements": definition.requirements,
-        "project_id": definition.project_id,
+        "extra_index_urls": list(definition.extra_index_urls),
     }
 
 

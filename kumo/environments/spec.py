@@ -6,10 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from kumo.environments.pythons import PythonRequest, parse_python_request
-from kumo.errors import InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +20,14 @@ class EnvironmentSpec:
     constraints: tuple[str, ...] = ()  # limit versions, install nothing
     pyproject: str | None = None  # with `uv_lock`: the project's own lock is used instead of `requirements`
     uv_lock: str | None = None
-    index_url: str | None = None  # None takes the index of the settings
+    # The path of a Python that is used as it is, with what it holds; nothing of the above is asked for then.
+    interpreter: str | None = None
+    index_url: str | None = None  # None takes the index of the settings, and so for the next three
+    extra_index_urls: tuple[str, ...] = ()
+    proxy: str | None = None
+    wheel_folder: str | None = None
+    use_index: bool = True  # False: wheels of the folder alone
+    import_check: bool = True
 
     @property
     def python_request(self) -> PythonRequest | None:
@@ -36,7 +41,7 @@ class EnvironmentSpec:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> EnvironmentSpec:
         """Read what `to_json` gave."""
-        lists = {name: tuple(stored[name]) for name in ("requirements", "constraints")}
+        lists = {name: tuple(stored.get(name, ())) for name in ("requirements", "constraints", "extra_index_urls")}
         return cls(**(stored | lists))
 
     def content_hash(self) -> str:
@@ -45,14 +50,3 @@ class EnvironmentSpec:
         for name in ("requirements", "constraints"):
             content[name] = sorted(set(content[name]))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def check_index_url(url: str, *, field: str = "index_url") -> str:
-    """Accept the address of a package index; one with a password in it is refused, because it would be shown."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise InvalidInput.at(field, "The address of a package index starts with https:// or http://.")
-    if parts.username or parts.password:
-        message = "The address must not hold a user name or password; put them into the server's .netrc file."
-        raise InvalidInput.at(field, message)
-    return url.strip()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uv import find_uv_bin
 
+from kumo.environments.index_access import IndexAccess
 from kumo.environments.places import installed_by_kumo, interpreter_folders
 from kumo.environments.tools import OnOutput, run_tool
 from kumo.environments.uv_failures import explain, explain_install
@@ -33,6 +35,20 @@ _PASSED_ON = frozenset(
     " UV_TORCH_BACKEND UV_CONSTRAINT UV_BUILD_CONSTRAINT UV_OVERRIDE".split()
 )
 _PASSED_ON_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_")
+_NO_ACCESS = IndexAccess()
+
+
+def _unheard(_printed: bytes) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewerVersion:
+    """A package of which there is a newer version."""
+
+    name: str
+    version: str
+    latest_version: str
 
 
 class UvFailed(Exception):
@@ -41,6 +57,11 @@ class UvFailed(Exception):
     def __init__(self, message: str, *, output: str) -> None:
         super().__init__(message)
         self.output = output
+
+    @property
+    def names_unknown_package(self) -> bool:
+        """Whether it failed because the index has no such package."""
+        return "was not found in" in self.output and "could not be queried" not in self.output
 
 
 class Uv:
@@ -59,7 +80,7 @@ class Uv:
             async with asyncio.timeout(_LIST_TIMEOUT_SECONDS):
                 end = await run_tool(
                     self._command("python", "list", "--only-installed", "--output-format", "json"),
-                    environment=self._environment(None) | {"PATH": search_path},
+                    environment=self._environment(_NO_ACCESS) | {"PATH": search_path},
                     folder=Path("/"),
                 )
             found = json.loads(end.output)
@@ -70,7 +91,7 @@ class Uv:
     async def install_python(self, version: str, *, downloads: Path, on_output: OnOutput) -> None:
         """Install the newest Python of a version into the data directory; `downloads` grows while it is fetched."""
         settings = self._settings
-        environment = self._environment(None) | {
+        environment = self._environment(_NO_ACCESS) | {
             "UV_PYTHON_INSTALL_DIR": str(installed_by_kumo(settings.home)),
             "UV_PYTHON_CACHE_DIR": str(downloads),
         }
@@ -90,20 +111,21 @@ class Uv:
             printed = end.errors.decode("utf-8", "replace")
             raise UvFailed(explain_install(printed, version), output=printed)
 
-    async def compile(self, folder: Path, interpreter: Path, *, index_url: str | None, on_output: OnOutput) -> None:
+    async def compile(self, folder: Path, interpreter: Path, *, access: IndexAccess, on_output: OnOutput) -> None:
         """Resolve `requirements.in` (and `constraints.txt`) of a folder into its `lock.txt`, with hashes."""
         constraints = ["--constraints", "constraints.txt"] if (folder / "constraints.txt").exists() else []
         await self._run(
             [
                 *("pip", "compile", "requirements.in", *constraints, "--output-file", "lock.txt", "--generate-hashes"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--python", str(interpreter)),
+                *access.arguments(),
             ],
             folder=folder,
-            index_url=index_url,
+            access=access,
             on_output=on_output,
         )
 
-    async def export(self, folder: Path, interpreter: Path, *, index_url: str | None, on_output: OnOutput) -> None:
+    async def export(self, folder: Path, interpreter: Path, *, access: IndexAccess, on_output: OnOutput) -> None:
         """Turn `pyproject.toml` and `uv.lock` of a folder into its `lock.txt`, resolving nothing."""
         await self._run(
             [
@@ -111,9 +133,29 @@ class Uv:
                 *("--no-header", "--no-annotate", "--output-file", "lock.txt", "--python", str(interpreter)),
             ],
             folder=folder,
-            index_url=index_url,
+            access=access,
             on_output=on_output,
         )
+
+    async def newest(self, name: str, interpreter: Path, *, access: IndexAccess) -> str:
+        """The newest version of a package that suits an interpreter."""
+        lock = await self._run(
+            [
+                *("pip", "compile", "-", "--no-deps", "--no-header", "--no-annotate", "--python", str(interpreter)),
+                *access.arguments(),
+            ],
+            folder=self.home,
+            access=access,
+            sent=f"{name}\n".encode(),
+        )
+        return lock.decode().strip().rpartition("==")[2]
+
+    async def outdated(self, python: Path, *, access: IndexAccess) -> list[NewerVersion]:
+        """Which packages of an environment have newer versions."""
+        command = ["pip", "list", "--outdated", "--format", "json", "--python", str(python), *access.arguments()]
+        listed = json.loads(await self._run(command, folder=self.home, access=access))
+        fields = ("name", "version", "latest_version")
+        return [NewerVersion(**{field: one[field] for field in fields}) for one in listed]
 
     async def create(self, target: Path, interpreter: Path, *, on_output: OnOutput) -> None:
         """Make an empty environment that can be moved."""
@@ -128,7 +170,7 @@ class Uv:
         target: Path,
         lock: Path,
         *,
-        index_url: str | None,
+        access: IndexAccess,
         require_hashes: bool,
         offline: bool,
         on_output: OnOutput,
@@ -140,28 +182,44 @@ class Uv:
                 "--no-compile-bytecode",
                 *(["--require-hashes"] if require_hashes else []),
                 *(["--offline"] if offline else []),
+                *access.arguments(),
             ],
             folder=lock.parent,
-            index_url=index_url,
+            access=access,
             on_output=on_output,
         )
 
     async def _run(
-        self, arguments: list[str], *, folder: Path, on_output: OnOutput, index_url: str | None = None
-    ) -> None:
-        """Run one command; its whole process group ends with it, also when the caller is cancelled."""
+        self,
+        arguments: list[str],
+        *,
+        folder: Path,
+        on_output: OnOutput = _unheard,
+        access: IndexAccess = _NO_ACCESS,
+        sent: bytes = b"",
+    ) -> bytes:
+        """Run one command, and give its standard output; its processes end with it, also when the caller is cancelled.
+
+        Passwords are taken out of what it prints.
+        """
+        redactor = access.redactor()
         end = await run_tool(
-            self._command(*arguments), environment=self._environment(index_url), folder=folder, on_errors=on_output
+            self._command(*arguments),
+            environment=self._environment(access),
+            folder=folder,
+            sent=sent,
+            on_errors=lambda printed: on_output(redactor.feed(printed)),
         )
         if end.code != 0:
-            printed = end.errors.decode("utf-8", "replace")
+            printed = redactor.clean(end.errors).decode("utf-8", "replace")
             raise UvFailed(explain(printed), output=printed)
+        return end.output
 
     def _command(self, *arguments: str) -> list[str]:
         offline = ["--offline"] if self._settings.package_index_offline else []
         return [self._binary, "--no-progress", "--color", "never", "--no-python-downloads", *offline, *arguments]
 
-    def _environment(self, index_url: str | None) -> dict[str, str]:
+    def _environment(self, access: IndexAccess) -> dict[str, str]:
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -169,8 +227,7 @@ class Uv:
         }
         environment["PATH"] = os.environ.get("PATH", os.defpath)
         environment["UV_CACHE_DIR"] = str(self._settings.home / "cache" / "uv")
-        if index := index_url or self._settings.package_index_url:
-            environment["UV_DEFAULT_INDEX"] = index
+        if access.index_url:
             # The older name for the same thing must not contradict it.
             environment.pop("UV_INDEX_URL", None)
-        return environment
+        return environment | access.variables()

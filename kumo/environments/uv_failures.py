@@ -28,6 +28,7 @@ _NOT_BUILT = re.compile(r"Failed to (?:download and build|build) `(?P<name>[^`]+
 _WRONG_HASH = re.compile(r"Hash mismatch for `(?P<name>[^`]+)`")
 _NO_HASH = re.compile(r"all requirements must (?:have a hash|be pinned).*?: ?(?P<name>\S+)?", re.DOTALL)
 _NO_WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\S* has no wheels with a matching (?P<what>[^,]+?) tag")
+_YANKED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>\S+) was yanked(?: \(reason: (?P<why>.+?)\))?")
 _CAUSE = re.compile(r"cause: (?P<cause>.+?)(?=\n\s*(?:cause|hint):|\Z)", re.DOTALL)
 _ERROR = re.compile(r"^error: (?P<error>.+)$", re.MULTILINE)
 
@@ -131,6 +132,13 @@ def _no_wheel(output: str) -> str | None:
     return None
 
 
+def _yanked(output: str) -> str | None:
+    if found := _YANKED.search(output):
+        why = f" ({found['why']})" if found["why"] else ""
+        return f"“{found['name']}” {found['version']} was withdrawn by its authors{why}, and no other version fits."
+    return None
+
+
 def _not_built(output: str) -> str | None:
     if found := _NOT_BUILT.search(output):
         return f"“{found['name']}” is offered as source only, and building it failed; the end of the log shows why."
@@ -176,6 +184,7 @@ _RULES: tuple[Callable[[str], str | None], ...] = (
     _python_too_old,
     _no_such_version,
     _no_wheel,
+    _yanked,
     _conflict,
 )
 

@@ -48,12 +48,19 @@ class Ready:
 
     build_id: int | None
     interpreter: Path
+    # A Python that is used as it is, with the programs beside it; the build has nothing but a `python` that starts it.
+    as_it_is: Path | None = None
     variables: Resolved = NOTHING
 
     @property
-    def bin_directory(self) -> Path:
-        """Where `python` and the console scripts lie."""
-        return self.interpreter.parent
+    def search_path(self) -> str:
+        """Where `python` and the console scripts lie, as PATH names them."""
+        return os.pathsep.join(str(one.parent) for one in (self.interpreter, self.as_it_is) if one)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be started; links are followed, so that an interpreter that was removed is noticed too."""
+        return all(one.exists() for one in (self.interpreter, self.as_it_is) if one)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +227,8 @@ class Preparation:
 
     def _in_build(self, build: Build) -> Ready:
         python = builds.bin_directory(build, self._settings) / "python"
-        return Ready(build_id=build.id, interpreter=python)
+        own = build.spec.get("interpreter")
+        return Ready(build_id=build.id, interpreter=python, as_it_is=None if own is None else Path(own))
 
     async def _judge(self, session: AsyncSession, build: Build, now: datetime) -> Ready | Waits | Impossible:
         state = BuildState(build.state)
@@ -228,8 +236,7 @@ class Preparation:
             return Impossible(reason=f"Its environment could not be built: {build.error}")
         if state is BuildState.READY:
             ready = self._in_build(build)
-            # Follows the link: an interpreter that was removed is noticed too.
-            if ready.interpreter.exists():
+            if ready.is_there:
                 builds.note_use(build, now)
                 return ready
         await builds.make_again(session, build)
@@ -245,7 +252,7 @@ class Preparation:
         given = ready.variables.environment
         base = self._passed_on | _limits(run) | given
         return base | {
-            "PATH": f"{ready.bin_directory}:{self._passed_on['PATH']}",
+            "PATH": f"{ready.search_path}:{self._passed_on['PATH']}",
             "PYTHONPATH": os.pathsep.join(path for path in (given.get("PYTHONPATH"), self._support) if path),
             "KUMO_RUN_ID": str(run.id),
             "KUMO_TASK_ID": str(run.task_id),

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from kumo.environments import addresses
 from kumo.errors import InvalidInput
 from kumo.tasks.time_zones import zone
 
@@ -107,21 +107,7 @@ def check_blackouts(blackouts: Sequence[Blackout]) -> None:
             raise InvalidInput.at(f"blackouts.{position}.timezone", error.message) from None
 
 
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
-_NO_PROXY = "Write the proxy's address, as http://proxy.example:3128 or socks5://proxy.example:1080."
-
-
 def check_proxy(proxy: str | None) -> None:
     """Refuse what is no proxy's address, and passwords: a task's fields are shown to everybody who may see it."""
-    if proxy is None:
-        return
-    try:
-        parts = urlsplit(proxy)
-        port = parts.port or 1
-    except ValueError:
-        raise InvalidInput.at("proxy", _NO_PROXY) from None
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or port < 1:
-        raise InvalidInput.at("proxy", _NO_PROXY)
-    if parts.username is not None or parts.password is not None:
-        message = "The address holds a user or a password. Put it into a secret variable HTTPS_PROXY instead."
-        raise InvalidInput.at("proxy", message)
+    if proxy is not None:
+        addresses.check_proxy(proxy, instead="Put it into a secret variable HTTPS_PROXY instead.")

@@ -94,7 +94,7 @@ async def tasks_of_environments(session: AsyncSession, environment_ids: Sequence
 
 async def of_interpreter(session: AsyncSession, row: InterpreterRow) -> InterpreterUses:
     """What stands on an interpreter: environments by their build in use, projects by the builds of their own."""
-    environments = (await registry.environments_on(session, row.path)).get(row.path, [])
+    environments = await registry.environments_of(session, row)
     own_builds = select(Build.project_id).where(
         Build.environment_id.is_(None), Build.state == BuildState.READY, Build.interpreter_path == row.path
     )

@@ -16,20 +16,23 @@ from fastapi import FastAPI
 from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
-from kumo.environments import api, builds_api, interpreters_api, log_api
-from kumo.environments.assembly import Assembled, Assembler
+from kumo.environments import api, builds_api, interpreters_api, log_api, packages_api
+from kumo.environments.assembly import Assembled, Assembler, BuildOrder
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.imports import Imports
+from kumo.environments.index_access import Credential, access_for
 from kumo.environments.installs import Installs
 from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.package_search import PackageSearch
 from kumo.environments.registry import added_paths
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
 from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
+from kumo.secrets import Vault, open_vault
 from kumo.settings import Settings
 from kumo.tasks import usage_api
 from kumo.tasks.api import deletion_router
@@ -66,18 +69,21 @@ def index_settings(settings: Settings, package_index: PackageIndex) -> Settings:
 
 @pytest.fixture
 async def http(
-    database: Database, build_settings: Settings, interpreters: Interpreters
+    database: Database, build_settings: Settings, interpreters: Interpreters, vault: Vault
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of these routes alone."""
     app = FastAPI()
     add_error_handlers(app)
     app.state.database, app.state.settings, app.state.interpreters = database, build_settings, interpreters
+    app.state.vault = vault
+    app.state.package_search = PackageSearch(interpreters._uv, interpreters)
     interpreters._added = added_paths(database)
     app.state.installs = Installs(interpreters._uv, interpreters, database.changes, utc_now)
     for router in (
         interpreters_api.router,
         api.router,
         builds_api.router,
+        packages_api.router,
         log_api.router,
         deletion_router,
         usage_api.router,
@@ -103,6 +109,7 @@ class Workbench:
             imports=Imports(settings.home),
         )
         self.log_path = settings.home / "build-logs" / "1.log"
+        self.credentials: tuple[Credential, ...] = ()
 
     async def build(self, *requirements: str, lock: str | None = None, **fields: str) -> Assembled:
         """Build requirements; the log is kept at `log_path`."""
@@ -113,7 +120,8 @@ class Workbench:
     ) -> Assembled:
         """Build a spec."""
         with BuildLog(log_path or self.log_path) as log:
-            return await self.assembler.assemble(spec, lock=lock, now=NOW, log=log)
+            access = access_for(self.assembler.settings, spec, self.credentials)
+            return await self.assembler.assemble(BuildOrder(spec=spec, access=access, lock=lock, now=NOW, log=log))
 
     @property
     def log(self) -> str:
@@ -153,11 +161,17 @@ def build_settings(stored_settings: Settings, package_index: PackageIndex) -> Se
 
 
 @pytest.fixture
+async def vault(database: Database, build_settings: Settings, clock: ManualClock) -> Vault:
+    """What passwords are encrypted with."""
+    return await open_vault(database, build_settings, clock())
+
+
+@pytest.fixture
 def builder(
-    database: Database, build_settings: Settings, clock: ManualClock, interpreters: Interpreters
+    database: Database, build_settings: Settings, clock: ManualClock, interpreters: Interpreters, vault: Vault
 ) -> BuilderLoop:
     """The loop that carries out builds."""
-    return BuilderLoop(database, build_settings, clock, interpreters)
+    return BuilderLoop(database, build_settings, clock, vault, interpreters)
 
 
 class Projects:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 
 class PackageIndex:
@@ -20,8 +22,12 @@ class PackageIndex:
         self._server = server
         self.files: dict[str, dict[str, bytes]] = {}  # package → file name → content
         self.requires_python: dict[str, str] = {}  # file name → specifier
+        self.yanked: dict[str, str] = {}  # file name → why
         self.requests: list[str] = []
+        self.lists_as_json = False
         self.status: int | None = None  # answered instead of anything else
+        self.user: str | None = None  # "name:password", without which nothing is answered
+        self.proxied: list[tuple[str, str | None]] = []  # what was asked for through it as a proxy, and by which user
         self.asked = threading.Event()  # set by the first request that `holds` names
         self.held = threading.Event()  # until it is set, nothing is answered whose path contains `holds`
         self.held.set()
@@ -105,13 +111,20 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, ThreadingHTTPServer)
         index = self.indexes[self.server.server_port]
         index.requests.append(self.path)
+        if "://" in self.path:
+            index.proxied.append((self.path, _user_in(self.headers["Proxy-Authorization"])))
+            self.path = urlsplit(self.path).path
         if index.holds in self.path:
             index.asked.set()
             index.held.wait()
         parts = self.path.split("#")[0].strip("/").split("/")
         files = index.files.get(parts[1], {}) if len(parts) > 1 else {}
-        if index.status is not None:
+        if index.user is not None and _user_in(self.headers["Authorization"]) != index.user:
+            self._answer(401, b"no", challenge=True)
+        elif index.status is not None:
             self._answer(index.status, b"no")
+        elif parts == ["simple"]:
+            self._list(index)
         elif len(parts) == 2 and files:
             links = "".join(_link(index, name, content) for name, content in files.items())
             self._answer(200, f"<html><body>{links}</body></html>".encode(), "text/html")
@@ -120,28 +133,43 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, b"not found")
 
+    def _list(self, index: PackageIndex) -> None:
+        if index.lists_as_json:
+            listed = json.dumps({"meta": {"api-version": "1.1"}, "projects": [{"name": name} for name in index.files]})
+            self._answer(200, listed.encode(), "application/vnd.pypi.simple.v1+json")
+        else:
+            links = "".join(f'<a href="/simple/{name}/">{name}</a><br/>' for name in index.files)
+            self._answer(200, f"<html><body>{links}</body></html>".encode(), "text/html")
+
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
         """Say nothing."""
 
-    def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+    def _answer(self, status: int, body: bytes, kind: str = "text/plain", *, challenge: bool = False) -> None:
         # Who asked may be gone: tests kill them.
         with suppress(ConnectionError):
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            if challenge:
+                self.send_header("WWW-Authenticate", 'Basic realm="packages"')
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
+
+
+def _user_in(header: str | None) -> str | None:
+    return None if header is None else base64.b64decode(header.removeprefix("Basic ")).decode()
 
 
 def _link(index: PackageIndex, name: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()
     python = index.requires_python.get(name, "").replace("<", "&lt;").replace(">", "&gt;")
     asks = f' data-requires-python="{python}"' if python else ""
-    return f'<a href="{name}#sha256={digest}"{asks}>{name}</a>'
+    yanked = f' data-yanked="{index.yanked[name]}"' if name in index.yanked else ""
+    return f'<a href="{name}#sha256={digest}"{asks}{yanked}>{name}</a>'
 
 
 def _record(path: str, text: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from kumo.db.session import Database
@@ -14,13 +18,17 @@ from kumo.environments import builds, service
 from kumo.environments.build_log import build_log_path
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.definition import EnvironmentDefinition
+from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Build, Environment
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
+from kumo.environments.uv_failures import FULL_DISK
+from kumo.secrets import Vault
 from kumo.settings import Settings
 from tests.environments.conftest import NOW, Projects
 from tests.environments.package_index import PackageIndex
 from tests.fakes import ManualClock
+from tests.rights import mounted
 
 
 async def create(database: Database, clock: ManualClock, *packages: str, name: str = "etl") -> int:
@@ -183,7 +191,7 @@ async def test_a_defect_fails_the_build_instead_of_repeating_for_ever(
         build.spec = {"unknown": 1}
     for _ in range(2):
         outcome = await asyncio.gather(builder.step(clock()), return_exceptions=True)
-        assert isinstance(outcome[0], KeyError)
+        assert isinstance(outcome[0], TypeError)
     assert await builder.step(clock()) == 0
     failed = await build_for(database, environment_id)
     assert failed.state == BuildState.FAILED
@@ -292,3 +300,51 @@ async def test_runs_of_a_project_share_its_build_and_a_failure_is_retried_after_
     await builder.step(clock())
     clock.advance(seconds=timedelta(days=1).total_seconds())
     assert (await ask()).state == BuildState.READY
+
+
+# --- a full disk -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    with mounted(tmp_path / "small", "2m") as disk:
+        yield disk
+
+
+async def test_a_full_disk_fails_the_build_and_nothing_else(
+    database: Database,
+    build_settings: Settings,
+    clock: ManualClock,
+    vault: Vault,
+    interpreters: Interpreters,
+    small_disk: Path,
+) -> None:
+    settings = build_settings.model_copy(update={"home": small_disk})
+    builder = BuilderLoop(database, settings, clock, vault, interpreters)
+    environment_id = await create(database, clock, "water==1.0")
+    await builder.step(clock())
+    used = await build_for(database, environment_id)
+    assert used.state == BuildState.READY
+
+    (small_disk / "ballast").write_bytes(bytes(1 << 20))
+    with suppress(OSError), (small_disk / "more ballast").open("wb") as more:
+        while True:
+            more.write(bytes(4096))
+            more.flush()
+    async with database.write() as session:
+        definition = EnvironmentDefinition(name="etl", packages=("snow", "water"))
+        await service.change(session, environment_id, definition, None, seen_version=None, now=clock())
+    await builder.step(clock())
+    failed = (await all_builds(database))[-1]
+    assert (failed.state, failed.error) == (BuildState.FAILED, FULL_DISK)
+    assert (await build_for(database, environment_id)).id == used.id
+    assert [path.name for path in (small_disk / "builds").iterdir()] == [used.lock_hash]
+
+    (small_disk / "ballast").unlink()
+    (small_disk / "more ballast").unlink()
+    async with database.write() as session:
+        found = await service.get(session, environment_id, for_update=True)
+        await service.request_build(session, found, None, clock())
+    await builder.step(clock())
+    assert versions(await build_for(database, environment_id)) == {"snow": "1.0", "water": "1.0"}

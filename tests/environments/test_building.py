@@ -143,6 +143,29 @@ async def test_a_conflict_says_who_wants_what(workbench: Workbench) -> None:
     assert "\n" not in caught.value.message
 
 
+async def test_the_tools_own_explanation_of_a_conflict_is_kept_as_it_is(workbench: Workbench) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        await workbench.build("snow", "steam")
+    assert caught.value.output is not None
+    assert caught.value.output in workbench.log
+    assert "cause: Because all versions of steam depend on water>=2" in caught.value.output
+    assert len(caught.value.output.splitlines()) >= 3
+
+
+async def test_a_withdrawn_version_is_taken_only_when_it_is_asked_for(
+    workbench: Workbench, package_index: PackageIndex
+) -> None:
+    package_index.add_wheel("ice", "1.0")
+    package_index.yanked["ice-1.0-py3-none-any.whl"] = "melts"
+    with pytest.raises(BuildFailed) as caught:
+        await workbench.build("ice")
+    assert caught.value.message == "“ice” 1.0 was withdrawn by its authors (melts), and no other version fits."
+    assert [package.version for package in (await workbench.build("ice==1.0")).ready.packages] == ["1.0"]
+    assert "`ice==1.0` is yanked" in workbench.log
+    package_index.add_wheel("ice", "0.9")
+    assert [package.version for package in (await workbench.build("ice<2")).ready.packages] == ["0.9"]
+
+
 async def test_a_python_that_is_not_here_is_answered_with_those_that_are(workbench: Workbench) -> None:
     own = ".".join(str(part) for part in sys.version_info[:3])
     with pytest.raises(BuildFailed, match=rf"Python 3\.99 is not on this machine\. Installed: .*{own}"):
@@ -162,7 +185,10 @@ async def test_an_index_out_of_reach_is_named(workbench: Workbench) -> None:
         await workbench.build("water", index_url=f"http://127.0.0.1:{port}/simple")
 
 
-@pytest.mark.parametrize(("status", "sentence"), [(401, "refuses access"), (403, "refuses access"), (500, "HTTP 500")])
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [(401, "refuses access"), (403, "refuses access"), (404, "No package named “water”"), (500, "HTTP 500")],
+)
 async def test_an_index_that_refuses_is_named(
     workbench: Workbench, package_index: PackageIndex, status: int, sentence: str
 ) -> None:
@@ -199,9 +225,11 @@ async def test_a_source_that_cannot_be_built_is_named(workbench: Workbench, pack
         archive.writestr("mud-1.0/pyproject.toml", '[build-system]\nrequires = []\nbuild-backend = "absent"\n')
         archive.writestr("mud-1.0/PKG-INFO", "Metadata-Version: 1.0\nName: mud\nVersion: 1.0\n")
     package_index.add_source("mud", "1.0", packed.getvalue())
-    with pytest.raises(BuildFailed, match=r"“mud==1\.0” is offered as source only, and building it failed"):
+    with pytest.raises(BuildFailed, match=r"“mud==1\.0” is offered as source only, and building it failed") as caught:
         await workbench.build("mud")
     assert "absent" in workbench.log
+    assert caught.value.output is not None
+    assert "absent" in caught.value.output
 
 
 async def test_a_build_that_takes_too_long_is_ended_with_its_processes(
@@ -342,3 +370,23 @@ def processes_in(home: Path) -> list[str]:
         if target.startswith(str(home)):
             found.append(entry.parent.name)
     return found
+
+
+async def test_a_long_output_is_kept_by_its_end(workbench: Workbench, package_index: PackageIndex) -> None:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        project = '[build-system]\nrequires = []\nbuild-backend = "chatter"\nbackend-path = ["."]\n'
+        archive.writestr("chatter-1.0/pyproject.toml", project)
+        archive.writestr("chatter-1.0/PKG-INFO", "Metadata-Version: 1.0\nName: chatter\nVersion: 1.0\n")
+        lines = (
+            "import sys\nfor n in range(5000):\n    print('line', n, file=sys.stderr)\nraise SystemExit('at last')\n"
+        )
+        archive.writestr("chatter-1.0/chatter.py", lines)
+    package_index.add_source("chatter", "1.0", packed.getvalue())
+    with pytest.raises(BuildFailed) as caught:
+        await workbench.build("chatter")
+    assert caught.value.output is not None
+    assert "at last" in caught.value.output
+    assert "line 4999" in caught.value.output
+    assert "line 100\n" not in caught.value.output
+    assert len(caught.value.output) <= 8_000

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from packaging.version import Version
 
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.interpreters import Interpreters
@@ -356,3 +357,37 @@ async def test_a_default_interpreter_that_is_gone_is_looked_for(known: Interpret
     known._found = tuple(replace(one, path=tmp_path / "gone") for one in known._found)
     with pytest.raises(FileNotFoundError):
         await known.default()
+
+
+# --- as it is --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_interpreter_can_be_an_environment_as_it_is(
+    http: httpx.AsyncClient, builder: BuilderLoop, clock: ManualClock, tmp_path: Path
+) -> None:
+    path = wrapper(tmp_path / "own" / "python3")
+    added = (await http.post("/interpreters", json={"path": str(path)})).json()
+    made = await create(http, source="interpreter", interpreter_id=added["id"])
+    assert (made["source"], made["interpreter_id"], made["packages"]) == ("interpreter", added["id"], None)
+    await builder.step(clock())
+    shown = (await http.get(f"/environments/{made['id']}")).json()
+    assert (shown["active_build"]["state"], shown["active_build"]["interpreter_path"]) == ("ready", str(path))
+    packages = (await http.get(f"/environments/{made['id']}/packages")).json()["items"]
+    assert "pip" in {package["name"] for package in packages}
+    assert "pip==" in (await http.get(f"/builds/{shown['active_build']['id']}/lock")).text
+    in_use = error(await http.delete(f"/interpreters/{added['id']}"), 409)
+    assert "is used by the environment 'etl'" in in_use["message"]
+    chosen = error(await http.patch(f"/environments/{made['id']}", json={"python": "3"}), 422)
+    assert chosen["details"][0]["field"] == "python"
+    other = (await http.patch(f"/environments/{made['id']}", json={"packages": ["water"]})).json()
+    assert (other["source"], other["interpreter_id"]) == ("packages", None)
+
+
+async def test_an_environment_may_take_a_range_of_pythons(
+    http: httpx.AsyncClient, builder: BuilderLoop, clock: ManualClock
+) -> None:
+    made = await create(http, python=f">=3.8,<={VERSION}")
+    await builder.step(clock())
+    found = (await http.get(f"/environments/{made['id']}")).json()["active_build"]["python_version"]
+    able = [item["version"] for item in (await http.get("/interpreters")).json()["items"] if item["supported"]]
+    assert found == max((one for one in able if Version(one) <= Version(VERSION)), key=Version)

@@ -7,6 +7,7 @@ from packaging.requirements import Requirement
 
 from kumo.environments.assembly import BuildFailed
 from kumo.environments.installed import read_installed
+from kumo.environments.spec import EnvironmentSpec
 from tests.environments.conftest import Workbench
 from tests.environments.package_index import PackageIndex
 
@@ -114,3 +115,12 @@ async def test_what_is_imported_sees_neither_settings_nor_the_accounts_home(
     await workbench.build("ice")
     assert "opensesame" not in workbench.log
     assert f"'HOME': '{workbench.home}/builds/.tmp-" in workbench.log
+
+
+async def test_a_package_that_needs_a_program_around_it_can_be_let_through(
+    workbench: Workbench, package_index: PackageIndex
+) -> None:
+    package_index.add_wheel("ice", "1.0", code="import absent_library")
+    built = await workbench.build_spec(EnvironmentSpec(requirements=("ice",), import_check=False))
+    assert [package.name for package in built.ready.packages] == ["ice"]
+    assert "Importing" not in workbench.log

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -32,6 +32,7 @@ from kumo.tasks.service import TaskDefinition, TriggerWish
 from kumo.tasks.triggers import Trigger
 from kumo.variables.resolution import Resolver
 from kumo.workers.dispatch import LocalDispatcher
+from tests.environments.package_index import PackageIndex, serve_packages
 
 _PATIENCE_SECONDS = 60
 
@@ -204,3 +205,24 @@ async def _end_all(house: House) -> None:
         await house.stop(run_id)
     if open_runs:
         await house.finish(*open_runs)
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index() -> Iterator[PackageIndex]:
+    """An index on loopback."""
+    with serve_packages() as served:
+        served.add_wheel("water", "1.0")
+        served.add_wheel("water", "2.0")
+        yield served
+
+
+@pytest.fixture
+def building(house: House, index: PackageIndex, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A `tests.runs.building.BuildingHouse`."""
+    from tests.runs.building import BuildingHouse  # noqa: PLC0415 - which knows this module
+
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    return BuildingHouse(house, index)

@@ -507,9 +507,33 @@ export interface paths {
         };
         /**
          * List the installed packages
-         * @description What the active build holds, with exact versions.
+         * @description What the build in use holds, with exact versions, sizes, and what needs what.
          */
         get: operations["list_packages_api_v1_environments__environment_id__packages_get"];
+        put?: never;
+        /**
+         * Add and remove packages
+         * @description Change the list of packages, or the requirements, and queue one build. Runs use the one before until then.
+         */
+        post: operations["edit_packages_api_v1_environments__environment_id__packages_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/{environment_id}/packages/outdated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell which packages have newer versions
+         * @description Ask the index for versions that are newer than those of the build in use; an answer is kept for ten minutes.
+         */
+        get: operations["list_outdated_api_v1_environments__environment_id__packages_outdated_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -758,6 +782,26 @@ export interface paths {
          *     It takes two seconds at most: go on at `next_cursor` as long as there is one, also after an answer without items.
          */
         get: operations["search_logs_api_v1_logs_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/packages/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find packages by name
+         * @description Ask the index by its simple API. Where it does not answer, the name comes back as it was typed, with a notice.
+         */
+        get: operations["search_packages_api_v1_packages_search_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2000,6 +2044,39 @@ export interface components {
             tasks: number;
         };
         /**
+         * CredentialIn
+         * @description A user name and a password; the password is never given back.
+         * @example {
+         *       "password": "correct horse",
+         *       "url": "https://packages.example.org/",
+         *       "username": "etl"
+         *     }
+         */
+        CredentialIn: {
+            /**
+             * Password
+             * @description Left out, the one that is kept for this user and address.
+             */
+            password?: string | null;
+            /**
+             * Url
+             * @description For every index, or proxy, whose address begins so.
+             */
+            url: string;
+            /** Username */
+            username: string;
+        };
+        /**
+         * CredentialOut
+         * @description Whose password is kept.
+         */
+        CredentialOut: {
+            /** Url */
+            url: string;
+            /** Username */
+            username: string;
+        };
+        /**
          * Dashboard
          * @description The first page.
          */
@@ -2101,10 +2178,27 @@ export interface components {
          */
         EnvironmentChange: {
             /**
+             * Extra Index Urls
+             * @description Further indexes; what they have is taken before `index_url`.
+             */
+            extra_index_urls?: string[] | null;
+            /**
+             * Import Check
+             * @description False lets a build be used whose packages cannot be imported by themselves.
+             */
+            import_check?: boolean | null;
+            /**
+             * Index Credentials
+             * @description They replace all that are kept; encrypted.
+             */
+            index_credentials?: components["schemas"]["CredentialIn"][] | null;
+            /**
              * Index Url
              * @description The package index of this environment; the settings' own without.
              */
             index_url?: string | null;
+            /** Interpreter Id */
+            interpreter_id?: number | null;
             /** Name */
             name?: string | null;
             /**
@@ -2119,6 +2213,11 @@ export interface components {
             /** Project Id */
             project_id?: number | null;
             /**
+             * Proxy
+             * @description Packages are fetched through it; the settings' own without.
+             */
+            proxy?: string | null;
+            /**
              * Python
              * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
              * @example 3.12
@@ -2131,9 +2230,19 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project") | null;
+            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            /**
+             * Use Index
+             * @description False takes wheels of the folder alone, and asks no index.
+             */
+            use_index?: boolean | null;
+            /**
+             * Wheel Folder
+             * @description A directory on the server with wheels that are taken as well.
+             */
+            wheel_folder?: string | null;
         };
         /**
          * EnvironmentCreate
@@ -2155,10 +2264,27 @@ export interface components {
              */
             backend: "uv";
             /**
+             * Extra Index Urls
+             * @description Further indexes; what they have is taken before `index_url`.
+             */
+            extra_index_urls?: string[] | null;
+            /**
+             * Import Check
+             * @description False lets a build be used whose packages cannot be imported by themselves.
+             */
+            import_check?: boolean | null;
+            /**
+             * Index Credentials
+             * @description They replace all that are kept; encrypted.
+             */
+            index_credentials?: components["schemas"]["CredentialIn"][] | null;
+            /**
              * Index Url
              * @description The package index of this environment; the settings' own without.
              */
             index_url?: string | null;
+            /** Interpreter Id */
+            interpreter_id?: number | null;
             /**
              * Name
              * @example etl
@@ -2176,6 +2302,11 @@ export interface components {
             /** Project Id */
             project_id?: number | null;
             /**
+             * Proxy
+             * @description Packages are fetched through it; the settings' own without.
+             */
+            proxy?: string | null;
+            /**
              * Python
              * @description 3.12, 3.12.1 or >=3.11,<3.13; the default one without.
              * @example 3.12
@@ -2188,9 +2319,19 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what the project `project_id` declares; otherwise it follows from the rest.
+             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project") | null;
+            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            /**
+             * Use Index
+             * @description False takes wheels of the folder alone, and asks no index.
+             */
+            use_index?: boolean | null;
+            /**
+             * Wheel Folder
+             * @description A directory on the server with wheels that are taken as well.
+             */
+            wheel_folder?: string | null;
         };
         /**
          * EnvironmentFound
@@ -2222,10 +2363,21 @@ export interface components {
             backend: string;
             /** Created At */
             created_at: string;
+            /** Extra Index Urls */
+            extra_index_urls: string[];
             /** Id */
             id: number;
+            /** Import Check */
+            import_check: boolean;
+            /**
+             * Index Credentials
+             * @description Whose passwords are kept.
+             */
+            index_credentials: components["schemas"]["CredentialOut"][];
             /** Index Url */
             index_url: string | null;
+            /** Interpreter Id */
+            interpreter_id: number | null;
             latest_build: components["schemas"]["BuildOut"] | null;
             /** Name */
             name: string;
@@ -2233,6 +2385,8 @@ export interface components {
             packages: string[] | null;
             /** Project Id */
             project_id: number | null;
+            /** Proxy */
+            proxy: string | null;
             /** Python */
             python: string | null;
             /** Requirements */
@@ -2241,15 +2395,19 @@ export interface components {
              * Source
              * @enum {string}
              */
-            source: "packages" | "requirements" | "project";
+            source: "packages" | "requirements" | "project" | "interpreter";
             /** Task Count */
             task_count: number;
             /** Updated At */
             updated_at: string;
+            /** Use Index */
+            use_index: boolean;
             /** Version */
             version: number;
             /** @description Becomes the active one as soon as it is ready. */
             wanted_build: components["schemas"]["BuildOut"] | null;
+            /** Wheel Folder */
+            wheel_folder: string | null;
         };
         /**
          * EnvironmentUsage
@@ -2386,6 +2544,43 @@ export interface components {
             size_bytes: number;
             /** Snapshot Id */
             snapshot_id: number;
+        };
+        /**
+         * FoundPackageOut
+         * @description A package whose name fits.
+         */
+        FoundPackageOut: {
+            /**
+             * Latest Version
+             * @description Told of the one that has exactly the name.
+             */
+            latest_version: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * FoundPackages
+         * @description Packages by name, at most twenty.
+         * @example {
+         *       "items": [
+         *         {
+         *           "latest_version": "14.1.0",
+         *           "name": "rich"
+         *         },
+         *         {
+         *           "name": "rich-argparse"
+         *         }
+         *       ]
+         *     }
+         */
+        FoundPackages: {
+            /** Items */
+            items: components["schemas"]["FoundPackageOut"][];
+            /**
+             * Notice
+             * @description What could not be done, in a sentence.
+             */
+            notice: string | null;
         };
         /**
          * FoundRunOut
@@ -2837,6 +3032,18 @@ export interface components {
             token: string;
         };
         /**
+         * NewerVersionOut
+         * @description A package of which there is a newer version.
+         */
+        NewerVersionOut: {
+            /** Latest Version */
+            latest_version: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
          * NextDue
          * @description A task that is due soon.
          */
@@ -2847,6 +3054,29 @@ export interface components {
             task_id: number;
             /** Task Name */
             task_name: string;
+        };
+        /**
+         * OutdatedPackages
+         * @description What the index has newer than the build in use.
+         * @example {
+         *       "build_id": 17,
+         *       "checked_at": "2026-01-05T12:00:00Z",
+         *       "items": [
+         *         {
+         *           "latest_version": "14.1.0",
+         *           "name": "rich",
+         *           "version": "14.0.0"
+         *         }
+         *       ]
+         *     }
+         */
+        OutdatedPackages: {
+            /** Build Id */
+            build_id: number;
+            /** Checked At */
+            checked_at: string;
+            /** Items */
+            items: components["schemas"]["NewerVersionOut"][];
         };
         /**
          * OutputListing
@@ -2908,6 +3138,30 @@ export interface components {
             is_upgrade: boolean | null;
             /** Name */
             name: string;
+        };
+        /**
+         * PackageEdit
+         * @description Packages to add and to remove, in one build.
+         * @example {
+         *       "add": [
+         *         "rich>=14"
+         *       ],
+         *       "remove": [
+         *         "six"
+         *       ]
+         *     }
+         */
+        PackageEdit: {
+            /**
+             * Add
+             * @description Requirements; one of a package that is there takes its place.
+             */
+            add?: string[];
+            /**
+             * Remove
+             * @description Names that are asked for.
+             */
+            remove?: string[];
         };
         /**
          * PackageList
@@ -5851,13 +6105,154 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
-            /** @description Validation Error */
+            /** @description validation_error */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    edit_packages_api_v1_environments__environment_id__packages_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PackageEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_outdated_api_v1_environments__environment_id__packages_outdated_get: {
+        parameters: {
+            query?: {
+                /** @description Ask again now. */
+                refresh?: boolean;
+            };
+            header?: never;
+            path: {
+                environment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutdatedPackages"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -6521,6 +6916,69 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    search_packages_api_v1_packages_search_get: {
+        parameters: {
+            query: {
+                /** @description A name, or a part of one. */
+                q: string;
+                /** @description An index that the settings or an environment name. */
+                index?: string | null;
+                /** @description Search as this environment does. */
+                environment_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundPackages"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -79,6 +79,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_api_token_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "interpreters",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("is_added", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interpreters")),
+        sa.UniqueConstraint("path", name=op.f("uq_interpreters_path")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "environments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -89,7 +99,16 @@ def upgrade() -> None:
         sa.Column("packages", sa.JSON(), nullable=True),
         sa.Column("requirements", sa.Text(), nullable=True),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("interpreter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("interpreter_path", sa.Text(), nullable=True),
         sa.Column("index_url", sa.Text(), nullable=True),
+        sa.Column("extra_index_urls", sa.JSON(), nullable=False),
+        sa.Column("proxy", sa.Text(), nullable=True),
+        sa.Column("wheel_folder", sa.Text(), nullable=True),
+        sa.Column("use_index", sa.Boolean(), nullable=False),
+        sa.Column("import_check", sa.Boolean(), nullable=False),
+        sa.Column("credentials", sa.LargeBinary(), nullable=True),
+        sa.Column("credential_owners", sa.JSON(), nullable=False),
         sa.Column("active_build_id", sa.BigInteger(), nullable=True),
         sa.Column("latest_build_id", sa.BigInteger(), nullable=True),
         sa.Column("wanted_build_id", sa.BigInteger(), nullable=True),
@@ -100,6 +119,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["interpreter_id"], ["interpreters.id"], name=op.f("fk_environments_interpreter_id_interpreters")
+        ),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_environments_project_id_projects")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_environments")),
         sqlite_autoincrement=True,
@@ -205,16 +227,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'building')"),
         )
 
-    op.create_table(
-        "interpreters",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("is_added", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_interpreters")),
-        sa.UniqueConstraint("path", name=op.f("uq_interpreters_path")),
-        sqlite_autoincrement=True,
-    )
     op.create_table(
         "pools",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
