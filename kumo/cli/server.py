@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -50,6 +51,8 @@ def serve(
 
 
 def _serve(settings: Settings, listening: socket.socket) -> None:
+    # What is loaded from here on stays: the collector need look at it neither while it grows nor ever after.
+    gc.disable()
     import uvicorn  # noqa: PLC0415 - half a second that other commands need not pay
 
     from kumo.app import create_app, home_is_writable  # noqa: PLC0415
@@ -96,6 +99,8 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
 
     async def run() -> None:
         async with app.router.lifespan_context(app):
+            gc.freeze()
+            gc.enable()
             # uvicorn raises the signal that ended it once more, for whoever handled it before. By then it is obeyed.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda _number, _frame: None)

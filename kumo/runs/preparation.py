@@ -208,16 +208,18 @@ class Preparation:
         tree_hash = self._known[_key(run)].tree_hash
         tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
         directory = attempt_directory(self._settings.home, run.id, run.attempt)
+        limits, rate = Limits.from_json(run.limits), RateLimit.from_json(run.rate_limit)
+        told = _told(run, limits, rate)
         return AttemptSpec(
             run_id=run.id,
             attempt=run.attempt,
             directory=str(directory),
-            arguments=with_rate_limit(split_command(run.command, shell=run.shell), RateLimit.from_json(run.rate_limit)),
+            arguments=with_rate_limit(split_command(run.command, shell=run.shell), rate),
             working_directory=str(tree),
-            environment=self._environment(run, ready, project_name) | _files(ready.variables, directory),
+            environment=self._environment(run, ready, project_name, told) | _files(ready.variables, directory),
             timeout_seconds=run.timeout_seconds,
             stop_grace_seconds=run.stop_grace_seconds,
-            **Limits.from_json(run.limits).to_json(),
+            **limits.to_json(),
             variable_files=ready.variables.files,
         )
 
@@ -246,11 +248,11 @@ class Preparation:
         found = declaration_of(lambda path: self._store.read_file(tree_hash, path), script_of(command))
         return None if found is None else found.spec
 
-    def _environment(self, run: Run, ready: Ready, project_name: str) -> dict[str, str]:
+    def _environment(self, run: Run, ready: Ready, project_name: str, told: dict[str, str]) -> dict[str, str]:
         """The script's whole environment: nothing of the server's own but what every program needs."""
         outputs = str(output_directory(self._settings, run.project_id))
         given = ready.variables.environment
-        base = self._passed_on | _limits(run) | given
+        base = self._passed_on | told | given
         return base | {
             "PATH": f"{ready.search_path}:{self._passed_on['PATH']}",
             "PYTHONPATH": os.pathsep.join(path for path in (given.get("PYTHONPATH"), self._support) if path),
@@ -297,9 +299,8 @@ def _wishes(run: Run, home: Path) -> dict[str, str]:
     return came
 
 
-def _limits(run: Run) -> dict[str, str]:
+def _told(run: Run, limits: Limits, rate: RateLimit) -> dict[str, str]:
     """What the script should keep to, in the words that crawlers know."""
-    limits, rate = Limits.from_json(run.limits), RateLimit.from_json(run.rate_limit)
     told = {
         "REQUEST_INTERVAL_MS": rate.request_interval_ms,
         "MAX_REQUESTS_PER_SECOND": rate.max_requests_per_second,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -122,6 +123,10 @@ class ComparisonOut(BaseModel):
     same: list[str]
 
 
+_COLUMNS = [name for name in RunOut.model_fields if hasattr(Run, name)]
+_columns_of = attrgetter(*_COLUMNS)
+
+
 async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
     """Some runs as they are answered, with their attempts."""
     attempts = await attempts_of(session, [run.id for run in runs])
@@ -133,7 +138,7 @@ def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
     duration = None
     if run.started_at is not None and run.ended_at is not None:
         duration = round((run.ended_at - run.started_at).total_seconds(), 3)
-    columns = {name: getattr(run, name) for name in RunOut.model_fields if hasattr(Run, name)}
+    columns = dict(zip(_COLUMNS, _columns_of(run), strict=True))
     cause = CauseOut(type=run.cause_type, trigger_id=run.trigger_id, due_at=run.due_at, actor=run.actor)
     return RunOut(
         **columns,

@@ -7,7 +7,7 @@ defaults, so that a field may be added without touching stored rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, time, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -26,7 +26,7 @@ class _Stored:
 
     def to_json(self) -> dict[str, Any]:
         """Read back by `from_json`."""
-        return asdict(self)  # type: ignore[call-overload,no-any-return]
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
