@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import builds, idle, logs, punctuality, throughput, triggers
+from bench import builds, idle, lists, logs, punctuality, throughput, triggers
 from bench.figures import Figure, show
 
 _PARTS = {
     "throughput": throughput.measure,
     "punctuality": punctuality.measure,
     "triggers": triggers.measure,
+    "lists": lists.measure,
     "logs": logs.measure,
     "builds": builds.measure,
     "idle": idle.measure,

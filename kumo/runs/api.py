@@ -32,6 +32,7 @@ from kumo.runs.models import Run
 from kumo.runs.schemas import ComparisonOut, DifferenceOut, GivenVariableOut, RunList, RunOut, run_out, show
 from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
+from kumo.runs.tally import forget_failures
 from kumo.runs.waiting import until_over
 from kumo.tasks import service as tasks
 from kumo.variables import overrides
@@ -133,6 +134,7 @@ async def delete_task(
     await tasks.get(session, task_id, for_update=True)  # so that no run comes between the count and the deletion
     open_runs = await service.count_open(session, task_id)
     await tasks.remove(session, task_id, open_runs=open_runs, now=utc_now())
+    await forget_failures(session, task_id)
 
 
 @router.get("/runs", summary="List runs", responses=error_answers("unauthenticated", "validation_error"))

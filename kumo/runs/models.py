@@ -97,14 +97,21 @@ class Attempt(Base):
 
 
 class DailyTally(Base):
-    """How many runs of a task ended in a state on a day (UTC)."""
+    """How many runs of a project ended in a state on a day (UTC)."""
 
     __tablename__ = "daily_tallies"
 
     day: Mapped[dt.date] = mapped_column(primary_key=True)
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     state: Mapped[str] = mapped_column(String(20), primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     count: Mapped[int]
 
-    __table_args__ = ()
+
+class DailyFailures(Base):
+    """How many runs of a task failed on a day (UTC); none where none did."""
+
+    __tablename__ = "daily_failures"
+
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    count: Mapped[int]

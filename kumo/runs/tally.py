@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import Boolean, Integer, String, Table, bindparam, case, update
+from sqlalchemy import Boolean, Integer, String, Table, bindparam, case, delete, update
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
-from kumo.runs.models import DailyTally, Run
+from kumo.runs.models import DailyFailures, DailyTally, Run
 from kumo.runs.states import FAILURES, RunState
 from kumo.tasks.models import Task
 
@@ -43,14 +43,9 @@ class Ended:
 
 async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
     """Note some ends, in the transaction that makes them."""
-    counts = Counter((end.at.astimezone(UTC).date(), end.task_id, end.state, end.project_id) for end in ends)
-    if not counts:
+    if not ends:
         return
-    rows = [
-        {"day": day, "task_id": task_id, "state": state, "project_id": project_id, "count": count}
-        for (day, task_id, state, project_id), count in sorted(counts.items())
-    ]
-    await session.execute(_COUNT[session.get_bind().dialect.name], rows)
+    await _count_on_days(session, ends)
     # Only of a task's newest run: an older one that ends later does not change the last result. In the order of the
     # tasks' ids, in which the scheduler locks them too.
     newest = {end.task_id: end for end in sorted(ends, key=lambda end: end.run_id)}
@@ -64,6 +59,26 @@ async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
     for task_id in newest:
         announce(session, "task", task_id)
     await _count_failures(session, ends)
+
+
+async def forget_failures(session: AsyncSession, task_id: int) -> None:
+    """Do not name a task that was deleted among those that fail most; the days' counts stay."""
+    await session.execute(delete(DailyFailures).where(DailyFailures.task_id == task_id))
+
+
+async def _count_on_days(session: AsyncSession, ends: Sequence[Ended]) -> None:
+    """Count all by project and those that failed by task: the dashboard sums rows of every day that it shows."""
+    statements = _COUNT[session.get_bind().dialect.name]
+    counts = Counter((end.at.astimezone(UTC).date(), end.project_id, end.state) for end in ends)
+    rows = [
+        {"day": day, "project_id": project_id, "state": state, "count": count}
+        for (day, project_id, state), count in sorted(counts.items())
+    ]
+    await session.execute(statements["tallies"], rows)
+    failures = Counter((end.at.astimezone(UTC).date(), end.task_id) for end in ends if end.state in FAILURES)
+    if failures:
+        rows = [{"day": day, "task_id": task_id, "count": count} for (day, task_id), count in sorted(failures.items())]
+        await session.execute(statements["failures"], rows)
 
 
 async def _count_failures(session: AsyncSession, ends: Sequence[Ended]) -> None:
@@ -98,18 +113,19 @@ def failures_in_a_row(ends: Sequence[Ended]) -> dict[int, tuple[bool, int]]:
     return found
 
 
-def _count(insert: Any) -> Any:
-    return insert.on_conflict_do_update(
-        index_elements=[_tallies.c.day, _tallies.c.task_id, _tallies.c.state],
-        set_={"count": _tallies.c.count + insert.excluded.count},
-    )
+def _count(dialect: Any, table: Table) -> Any:
+    insert = dialect.insert(table)
+    counted = {"count": table.c.count + insert.excluded.count}
+    return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=counted)
 
 
-_tallies = cast(Table, DailyTally.__table__)
 _tasks = cast(Table, Task.__table__)
 _COUNT = {
-    "postgresql": _count(postgresql.insert(_tallies)),
-    "sqlite": _count(sqlite.insert(_tallies)),
+    dialect.__name__.rpartition(".")[2]: {
+        "tallies": _count(dialect, cast(Table, DailyTally.__table__)),
+        "failures": _count(dialect, cast(Table, DailyFailures.__table__)),
+    }
+    for dialect in (postgresql, sqlite)
 }
 _NOTE_LAST_END = (
     update(_tasks)

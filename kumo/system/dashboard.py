@@ -17,9 +17,9 @@ from kumo.clock import utc_now
 from kumo.environments.models import Environment
 from kumo.http import ReadSession, RowId, UtcMoment, error_answers
 from kumo.projects.models import Project
-from kumo.runs.models import DailyTally, Run
+from kumo.runs.models import DailyFailures, DailyTally, Run
 from kumo.runs.schemas import RunOut, show
-from kumo.runs.states import ACTIVE, RunState
+from kumo.runs.states import ACTIVE, FAILURES, RunState
 from kumo.tasks.models import Task, TriggerRow
 
 router = APIRouter(tags=["dashboard"])
@@ -27,8 +27,8 @@ router = APIRouter(tags=["dashboard"])
 _DAYS = 14
 _RATE_DAYS = 7
 _LISTED = 10
+_TOP_FAILURES = 5
 _TRIGGERS_LOOKED_AT = 5  # for each task that is listed: a few have several triggers
-_FAILURES = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
 
 
 class Counts(BaseModel):
@@ -142,7 +142,7 @@ async def _days(session: AsyncSession, now: datetime, project_id: int | None) ->
 def _kind(state: str) -> str:
     if state == RunState.SUCCEEDED:
         return "succeeded"
-    return "failed" if state in _FAILURES else "other"
+    return "failed" if state in FAILURES else "other"
 
 
 async def _recent(session: AsyncSession, project_id: int | None) -> list[RunOut]:
@@ -171,16 +171,12 @@ async def _next_due(session: AsyncSession, project_id: int | None) -> list[NextD
 
 async def _top_failures(session: AsyncSession, now: datetime, project_id: int | None) -> list[Failures]:
     since = now.astimezone(UTC).date() - timedelta(days=_RATE_DAYS - 1)
-    count = func.sum(DailyTally.count)
-    query = (
-        select(Task.id, Task.name, count)
-        .join(Task, Task.id == DailyTally.task_id)
-        .where(DailyTally.day >= since, DailyTally.state.in_(_FAILURES), Task.deleted_at.is_(None))
-        .group_by(Task.id, Task.name)
-        .order_by(count.desc(), Task.id)
-        .limit(5)
-    )
+    count = func.sum(DailyFailures.count).label("count")
+    most = select(DailyFailures.task_id, count).where(DailyFailures.day >= since).group_by(DailyFailures.task_id)
     if project_id is not None:
-        query = query.where(Task.project_id == project_id)
-    rows = await session.execute(query)
+        most = most.join(Task, Task.id == DailyFailures.task_id).where(Task.project_id == project_id)
+    found = most.order_by(count.desc(), DailyFailures.task_id).limit(_TOP_FAILURES).subquery()
+    # Names are looked up for the few that are shown, not for each row that was summed.
+    query = select(Task.id, Task.name, found.c.count).join(Task, Task.id == found.c.task_id)
+    rows = await session.execute(query.order_by(found.c.count.desc(), Task.id))
     return [Failures(task_id=task_id, task_name=name, count=number) for task_id, name, number in rows]

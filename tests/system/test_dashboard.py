@@ -8,7 +8,8 @@ from fastapi import FastAPI
 
 from kumo.clock import utc_now
 from kumo.db.session import Database
-from kumo.runs.models import DailyTally
+from kumo.runs.states import RunState
+from kumo.runs.tally import Ended, note_ends
 
 
 async def made(client: httpx.AsyncClient, path: str, **body: Any) -> int:
@@ -17,12 +18,17 @@ async def made(client: httpx.AsyncClient, path: str, **body: Any) -> int:
     return int(answer.json()["id"])
 
 
-async def tally(app: FastAPI, project_id: int, task_id: int, days_ago: int, **counts: int) -> None:
+async def end(app: FastAPI, project_id: int, task_id: int, days_ago: int, **counts: int) -> None:
+    """Note the ends of so many runs in each state."""
     database: Database = app.state.database
-    day = (utc_now() - timedelta(days=days_ago)).date()
+    at = utc_now() - timedelta(days=days_ago)
+    ends = [
+        Ended(run_id=0, task_id=task_id, project_id=project_id, state=RunState(state), at=at)
+        for state, count in counts.items()
+        for _ in range(count)
+    ]
     async with database.write() as session:
-        for state, count in counts.items():
-            session.add(DailyTally(day=day, task_id=task_id, state=state, project_id=project_id, count=count))
+        await note_ends(session, ends)
 
 
 async def test_an_empty_house_has_a_dashboard(client: httpx.AsyncClient) -> None:
@@ -40,11 +46,11 @@ async def test_the_dashboard_counts_what_there_is(client: httpx.AsyncClient, app
     triggers = [{"type": "cron", "expression": "0 0 1 1 *"}]
     busy = await made(client, "/tasks", name="busy", project_id=project, command="true", triggers=triggers)
     calm = await made(client, "/tasks", name="calm", project_id=other, command="true", active=False, triggers=triggers)
-    await tally(app, project, busy, 0, succeeded=6, failed=1, stopped=5)
-    await tally(app, project, busy, 6, timed_out=1)
-    await tally(app, other, calm, 2, succeeded=1, lost=1)
-    await tally(app, other, calm, 7, failed=100)
-    await tally(app, other, calm, 14, failed=1000)
+    await end(app, project, busy, 0, succeeded=6, failed=1, stopped=5)
+    await end(app, project, busy, 6, timed_out=1)
+    await end(app, other, calm, 2, succeeded=1, lost=1)
+    await end(app, other, calm, 7, failed=100)
+    await end(app, other, calm, 14, failed=1000)
 
     shown = (await client.get("/dashboard")).json()
     assert shown["counts"] == {"projects": 2, "environments": 0, "tasks": 2, "active_tasks": 1}
@@ -62,6 +68,8 @@ async def test_the_dashboard_counts_what_there_is(client: httpx.AsyncClient, app
     of_other = (await client.get(f"/dashboard?project_id={other}")).json()
     assert (of_other["success_rate_7d"], of_other["next_due"], of_other["counts"]["tasks"]) == (0.5, [], 1)
     assert [task["task_id"] for task in of_other["top_failures"]] == [calm]
+    assert (await client.delete(f"/tasks/{busy}")).status_code == 204
+    assert [task["task_id"] for task in (await client.get("/dashboard")).json()["top_failures"]] == [calm]
 
 
 async def test_a_task_with_several_triggers_is_due_next_once(client: httpx.AsyncClient) -> None:

@@ -374,13 +374,19 @@ def upgrade() -> None:
     op.create_table(
         "daily_tallies",
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_daily_tallies_project_id_projects")),
-        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_daily_tallies_task_id_tasks")),
-        sa.PrimaryKeyConstraint("day", "task_id", "state", name=op.f("pk_daily_tallies")),
+        sa.PrimaryKeyConstraint("day", "project_id", "state", name=op.f("pk_daily_tallies")),
+    )
+    op.create_table(
+        "daily_failures",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_daily_failures_task_id_tasks")),
+        sa.PrimaryKeyConstraint("day", "task_id", name=op.f("pk_daily_failures")),
     )
     op.create_table(
         "runs",
