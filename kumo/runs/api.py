@@ -217,12 +217,17 @@ async def compare_runs(
     run_id: RowId,
     _actor: Annotated[Actor, require(Permission.READ)],
     session: ReadSession,
+    vault: VaultDep,
     with_: Annotated[RowId, Query(alias="with", description="The other run.")],
 ) -> ComparisonOut:
-    """What the run had, and what came of it, that the other had not."""
+    """What the run had, and what came of it, that the other had not.
+
+    Values that came with a request for one run alone are shown as numbers: only equal ones have the same.
+    """
     this = await service.get(session, run_id)
     other = await service.get(session, with_)
-    found = differences(_compared(this), _compared(other))
+    own, others_own = overrides.compare(vault, this.overrides, other.overrides)
+    found = differences(_compared(this, own), _compared(other, others_own))
     return ComparisonOut(
         run_id=run_id,
         other_id=with_,
@@ -231,8 +236,8 @@ async def compare_runs(
     )
 
 
-def _compared(run: Run) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in COMPARED}
+def _compared(run: Run, own_variables: dict[str, int]) -> dict[str, Any]:
+    return {name: getattr(run, name, None) for name in COMPARED} | {"own_variables": own_variables}
 
 
 async def _list(session: AsyncSession, page: Page, conditions: list[ColumnElement[bool]]) -> RunList:

@@ -17,6 +17,7 @@ COMPARED = (
     "interpreter",
     "parameters",
     "variable_versions",
+    "own_variables",
     "timeout_seconds",
     "limits",
     "rate_limit",

@@ -40,6 +40,20 @@ def names(kept: bytes | None) -> list[str]:
     return [] if kept is None else sorted(json.loads(kept))
 
 
+def compare(vault: Vault, kept: bytes | None, other: bytes | None) -> tuple[dict[str, int], dict[str, int]]:
+    """What two runs have values of their own for: by name 1, and 2 where the other's value is another one.
+
+    That a value is 1 or 2 tells no more than whether it is the same. `Undecryptable` without the key of one of them.
+    """
+    mine, theirs = ({} if each is None else json.loads(each) for each in (kept, other))
+    differs = {
+        name
+        for name in mine.keys() & theirs.keys()
+        if read_value(vault, name, mine[name].encode()) != read_value(vault, name, theirs[name].encode())
+    }
+    return dict.fromkeys(mine, 1), {name: 2 if name in differs else 1 for name in theirs}
+
+
 def put_over(resolved: Resolved, vault: Vault, kept: bytes | None) -> Resolved:
     """What a run is given with the values of its own; `Undecryptable` without the key of one of them."""
     if kept is None:

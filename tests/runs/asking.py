@@ -18,8 +18,8 @@ async def add_task(client: httpx.AsyncClient, project_id: int, **fields: Any) ->
     return int(answer.json()["id"])
 
 
-async def run_to_its_end(client: httpx.AsyncClient, task_id: int) -> dict[str, Any]:
-    asked = await client.post(f"/tasks/{task_id}/run", json={})
+async def run_to_its_end(client: httpx.AsyncClient, task_id: int, **request: Any) -> dict[str, Any]:
+    asked = await client.post(f"/tasks/{task_id}/run", json=request)
     assert asked.status_code == 202, asked.text
     return await ended(client, asked.json()["id"])
 

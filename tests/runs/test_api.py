@@ -246,6 +246,13 @@ async def test_values_of_a_request_win_and_are_for_that_run_alone(
     assert (await client.get(f"/runs/{again['id']}/log")).text == "brought-along stored True\n"
     plain = await run_to_its_end(client, telling)
     assert (await client.get(f"/runs/{plain['id']}/log")).text == "stored stored False\n"
+    other = await run_to_its_end(client, telling, variables={"WORD": "another-word"})
+    for run_id, own in ((again["id"], {}), (other["id"], {"LONG": (1, None), "WORD": (1, 2)})):
+        compared = (await client.get(f"/runs/{run['id']}/compare", params={"with": run_id})).json()
+        found = {each["field"]: (each["this"], each["other"]) for each in compared["differences"]}
+        assert {name: found[name] for name in found if "own" in name} == {
+            f"own_variables.{name}": sides for name, sides in own.items()
+        }
     if (settings.home / "kumo.db").exists():
         kept = b"".join(path.read_bytes() for path in settings.home.glob("kumo.db*"))
         assert b"brought-along" not in kept

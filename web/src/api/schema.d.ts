@@ -1123,6 +1123,8 @@ export interface paths {
         /**
          * Compare two runs
          * @description What the run had, and what came of it, that the other had not.
+         *
+         *     Values that came with a request for one run alone are shown as numbers: only equal ones have the same.
          */
         get: operations["compare_runs_api_v1_runs__run_id__compare_get"];
         put?: never;

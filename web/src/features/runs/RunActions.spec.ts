@@ -82,8 +82,10 @@ it('tells what a run was given, never the values of variables', async () => {
       { name: 'TOKEN', scope: 'project', number: 3 },
       { name: 'OLD', scope: null, number: null },
     ],
+    own_variables: ['PASSWORD'],
     exact_of: 42,
   })
+  expect(facts.get('[data-testid="run-own-variables"]').text()).toBe('PASSWORD')
   expect(facts.get('[data-testid="run-parameters"]').text()).toBe('since: "2026-01-01"limit: 5')
   expect(facts.get('[data-testid="run-variables"]').text()).toContain('TOKEN version 3, of the project')
   expect(facts.get('[data-testid="run-variables"]').text()).toContain('OLD this value is not kept any more')

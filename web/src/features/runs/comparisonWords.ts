@@ -6,6 +6,7 @@ import { useRunWords, type Run } from './runState'
 
 const PARAMETER = 'parameters.'
 const VARIABLE = 'variable_versions.'
+const OWN_VARIABLE = 'own_variables.'
 
 /** Of a field that is compared: its name, and how its values are written. A field from a newer server has neither. */
 interface Field {
@@ -39,6 +40,7 @@ export function useComparisonWords() {
     interpreter: () => ({ label: t('runs.fact.interpreter'), isCode: true }),
     parameters: () => ({ label: t('runs.fact.parameters') }),
     variable_versions: () => ({ label: t('runs.fact.variables') }),
+    own_variables: () => ({ label: t('runs.fact.ownVariables') }),
     timeout_seconds: () => ({ label: t('runs.fact.timeout'), value: asDuration }),
     limits: () => ({ label: t('runs.fact.limits') }),
     'limits.memory_bytes': () => ({ label: t('runs.compare.limit.memory'), value: asBytes }),
@@ -73,6 +75,11 @@ export function useComparisonWords() {
     if (name.startsWith(VARIABLE)) {
       const variable = name.slice(VARIABLE.length)
       return { label: t('runs.compare.variable', { name: variable }), value: (_, run) => variableWords(variable, run) }
+    }
+    if (name.startsWith(OWN_VARIABLE)) {
+      // The server says 1, or 2 for another value: what the values are it does not tell.
+      const asOwn = (value: unknown): string => (value === 1 ? t('runs.compare.ownValue') : t('runs.compare.otherOwnValue'))
+      return { label: t('runs.compare.ownVariable', { name: name.slice(OWN_VARIABLE.length) }), value: asOwn }
     }
     return { label: name, isCode: true }
   }
