@@ -59,7 +59,8 @@ from kumo.schedules.scheduler import Scheduler
 from kumo.secrets import open_vault
 from kumo.settings import Settings
 from kumo.system import api as system_api
-from kumo.system import dashboard
+from kumo.system import consistency_api, dashboard
+from kumo.system.consistency import Consistency
 from kumo.tasks import api as tasks_api
 from kumo.tasks import pools_api, usage_api
 from kumo.variables import api as variables_api
@@ -94,6 +95,7 @@ ROUTERS = (
     schedules_api.router,
     ledger_api.router,
     dashboard.router,
+    consistency_api.router,
     system_api.router,
 )
 
@@ -189,7 +191,9 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("scheduler", Scheduler(database, utc_now, supervisor.queueing).forever)
     builder = BuilderLoop(database, settings, utc_now, app.state.vault, app.state.interpreters)
     loops.start("builder", builder.forever)
-    loops.start("collector", Collector(database, settings, builder, utc_now).forever)
+    collector = Collector(database, settings, builder, utc_now)
+    loops.start("collector", collector.forever)
+    app.state.consistency = Consistency(database, settings, builder, collector, utc_now)
     loops.start("access", app.state.authenticator.forever)
     loops.start("variables", lambda: orphans.forever(database))
 

@@ -6,7 +6,7 @@ It also asks for builds itself where an environment takes its packages from a pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -99,14 +99,21 @@ class BuilderLoop:
                 else:
                     error, now = builds.cancelled_by(build.cancel_requested_by), self._clock()
                     await _end(session, build, BuildState.CANCELLED, error=error, ended_at=now)
+        await self.mend(await self.lost())
+
+    async def lost(self) -> list[int]:
+        """The builds that are ready by the table, but whose directory is gone, or their interpreter."""
         async with self._database.read() as session:
             ready = (
                 await session.execute(select(Build.id, Build.lock_hash).where(Build.state == BuildState.READY))
             ).all()
+        return await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in ready])
+
+    async def mend(self, lost: Sequence[int]) -> None:
+        """Make lost builds again where an environment uses them; others count as collected."""
+        async with self._database.write() as session:
             active = select(Environment.active_build_id).where(Environment.deleted_at.is_(None))
             used = set((await session.scalars(active)).all())
-        lost = await asyncio.to_thread(self._lost, [(build_id, str(lock_hash)) for build_id, lock_hash in ready])
-        async with self._database.write() as session:
             for build_id in lost:
                 if build_id in used:
                     await builds.queue_again(session, build_id, BuildState.READY)

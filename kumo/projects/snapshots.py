@@ -21,7 +21,7 @@ from pathlib import Path
 
 from kumo.errors import Conflict, InvalidInput, NotFound
 from kumo.projects.disk import full_disk_is_unavailable, sync_tree
-from kumo.projects.objects import Batch, ObjectStore
+from kumo.projects.objects import Batch, Damaged, ObjectStore
 from kumo.projects.paths import collision_key, project_path, shown
 from kumo.projects.trees import (
     DIRECTORY,
@@ -135,6 +135,24 @@ class SnapshotStore:
                     pending.append((path + "/", entry.digest))
         found.sort()
         return found
+
+    def missing(self, tree_hash: str) -> list[str]:
+        """The paths of a state whose content is not in the store, folders with a slash; contents are not read."""
+        absent: list[str] = []
+        pending = [("", tree_hash)]
+        while pending:
+            prefix, digest = pending.pop()
+            try:
+                entries = self._directory(digest).values()
+            except Damaged:
+                absent.append(prefix or "/")
+                continue
+            for entry in entries:
+                if entry.is_directory:
+                    pending.append((f"{prefix}{entry.name}/", entry.digest))
+                elif not self._objects.path(entry.digest).exists():
+                    absent.append(prefix + entry.name)
+        return sorted(absent)
 
     def find(self, tree_hash: str, path: str) -> Entry | None:
         """One file or folder of a state; None when it is not there."""

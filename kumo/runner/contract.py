@@ -165,6 +165,16 @@ def run_directory(home: Path, run_id: int) -> Path:
     return home / "runs" / str(run_id // _DIRECTORIES_PER_SHARD) / str(run_id)
 
 
+def run_shard(home: Path, number: int) -> tuple[range, set[int]]:
+    """The run ids that the shard of this number is for, and those that have a directory there."""
+    ids = range(number * _DIRECTORIES_PER_SHARD, (number + 1) * _DIRECTORIES_PER_SHARD)
+    try:
+        names = os.listdir(home / "runs" / str(number))  # noqa: PTH208 - names are all that is wanted
+    except FileNotFoundError:
+        return ids, set()
+    return ids, {int(name) for name in names if name.isdecimal() and int(name) in ids}
+
+
 def claim(directory: str, started: Started) -> int | None:
     """Make the marker and lock it; the descriptor holds the lock. None when another runner has it.
 

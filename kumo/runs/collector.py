@@ -6,6 +6,7 @@ It stands here, above environments, because runs are what uses a build. What it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -57,11 +58,16 @@ class Collector:
             candidates = (await session.scalars(query)).all()
         for build_id in candidates:
             await self._collect(build_id, unused_since)
-        removed = 0
-        for lock_hash in await asyncio.to_thread(self._store.made_before, unused_since.timestamp()):
-            if not await self._is_needed(lock_hash):
-                removed += await self._builder.discard(lock_hash, self._is_needed)
-        return removed
+        return await self.discard(await self.unneeded(unused_since))
+
+    async def unneeded(self, made_before: datetime) -> list[str]:
+        """The locks whose directories no row needs."""
+        found = await asyncio.to_thread(self._store.made_before, made_before.timestamp())
+        return [lock_hash for lock_hash in found if not await self._is_needed(lock_hash)]
+
+    async def discard(self, lock_hashes: Sequence[str]) -> int:
+        """Remove the directories that are still not needed when their turn comes, and say how many."""
+        return sum([await self._builder.discard(lock_hash, self._is_needed) for lock_hash in lock_hashes])
 
     async def _collect(self, build_id: int, unused_since: datetime) -> None:
         async with self._database.write() as session:

@@ -1370,6 +1370,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare the database with the disk
+         * @description What does not fit together; a look at every run's directory, so not for every minute.
+         */
+        get: operations["show_consistency_api_v1_system_consistency_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/consistency/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mend what does not fit together
+         * @description Mend everything that has a `repair`; only a person can do something about the rest.
+         */
+        post: operations["repair_api_v1_system_consistency_repair_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system/info": {
         parameters: {
             query?: never;
@@ -2032,6 +2072,22 @@ export interface components {
             size: number;
         };
         /**
+         * ConsistencyOut
+         * @description What the database names and the disk lacks, and the reverse.
+         */
+        ConsistencyOut: {
+            /**
+             * Items
+             * @description At most 500.
+             */
+            items: components["schemas"]["FindingOut"][];
+            /**
+             * More
+             * @description Whether there is more than is listed.
+             */
+            more: boolean;
+        };
+        /**
          * Counts
          * @description How many there are.
          */
@@ -2548,6 +2604,25 @@ export interface components {
             snapshot_id: number;
         };
         /**
+         * FindingOut
+         * @description One thing that does not fit together.
+         */
+        FindingOut: {
+            kind: components["schemas"]["Kind"];
+            /** Message */
+            message: string;
+            /**
+             * Repair
+             * @description What mending it does; null where only a person can.
+             */
+            repair: string | null;
+            /**
+             * Subject
+             * @description The id of the row, or the name of the directory.
+             */
+            subject: string;
+        };
+        /**
          * FoundPackageOut
          * @description A package whose name fits.
          */
@@ -2828,6 +2903,12 @@ export interface components {
             tasks: components["schemas"]["NamedTask"][];
         };
         JsonValue: unknown;
+        /**
+         * Kind
+         * @description What is wrong.
+         * @enum {string}
+         */
+        Kind: "build_without_directory" | "directory_without_build" | "run_without_directory" | "directory_without_run" | "snapshot_without_files";
         /**
          * LastRun
          * @description The newest run of a task.
@@ -3430,6 +3511,14 @@ export interface components {
             max_requests_per_second?: number | null;
             /** Request Interval Ms */
             request_interval_ms?: number | null;
+        };
+        /**
+         * RepairOut
+         * @description What was mended.
+         */
+        RepairOut: {
+            /** Items */
+            items: components["schemas"]["FindingOut"][];
         };
         /**
          * RerunRequest
@@ -9242,6 +9331,82 @@ export interface operations {
             };
             /** @description validation_error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_consistency_api_v1_system_consistency_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsistencyOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    repair_api_v1_system_consistency_repair_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepairOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
