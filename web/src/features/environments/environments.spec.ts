@@ -31,6 +31,7 @@ const USUAL = { python: null, index_url: null, extra_index_urls: [], proxy: null
 const common = {
   'GET /auth/me': { body: makeMe() },
   'GET /interpreters': { body: { items: [makeInterpreter(), makeInterpreter({ path: '/opt/python3.9', version: '3.9.2', is_default: false })], next_cursor: null } },
+  'GET /interpreters/installs': { body: { items: [], next_cursor: null } },
   'GET /projects': { body: { items: [], next_cursor: null } },
 }
 
@@ -79,6 +80,41 @@ it('lists environments with the state of their latest build, and the interpreter
   expect(page.findAll('[data-testid=environment-row]').map((link) => link.text())).toEqual(['etl', 'broken'])
   expect(page.findAll('[data-testid=build-state]').map((badge) => badge.text())).toEqual(['Ready', 'Failed'])
   expect(page.text()).toContain('/usr/bin/python3.12')
+})
+
+it('follows the installation of a Python to its end, and says why it failed', async () => {
+  const running = { id: 1, version: '3.13', state: 'running', message: 'Begins.', downloaded_bytes: 0, total_bytes: null, started_at: '2026-01-05T12:00:00Z', ended_at: null }
+  fakeServer({ ...common, 'GET /environments': { body: { items: [], next_cursor: null } }, 'GET /interpreters/installs': { body: { items: [running], next_cursor: null } } })
+  const page = await mountPage(EnvironmentListPage)
+  const stream = FakeEventSource.last
+  expect(stream?.url).toBe('/api/v1/interpreters/installs/1/stream')
+  stream?.say('progress', { ...running, downloaded_bytes: 1024, total_bytes: 4096, message: 'Downloading' })
+  await flushPromises()
+  expect(page.get('[data-testid=install]').text()).toContain('1 KiB / 4 KiB')
+  stream?.say('progress', { ...running, state: 'failed', message: 'The mirror cannot be reached.' })
+  await flushPromises()
+  expect(page.get('[data-testid=install]').text()).toContain('Python 3.13 could not be installed')
+  expect(page.get('[data-testid=install-message]').text()).toBe('The mirror cannot be reached.')
+  expect(stream?.readyState).toBe(2)
+})
+
+it('names what uses an interpreter that cannot be taken away', async () => {
+  const added = makeInterpreter({ source: 'added', is_default: false, environments: [{ id: 4, name: 'etl' }], task_count: 2 })
+  fakeServer({
+    ...common,
+    'GET /environments': { body: { items: [], next_cursor: null } },
+    'GET /interpreters': { body: { items: [added, makeInterpreter({ path: '/usr/bin/python3.11' })], next_cursor: null } },
+    'DELETE /interpreters/3': errorAnswer(409, 'conflict', 'The environment etl uses it.'),
+  })
+  const page = await mountPage(EnvironmentListPage)
+  expect(page.get('[data-testid=interpreter-row]').text()).toContain('2 tasks')
+  const { openQuestion } = await import('@/composables/useConfirm')
+  // What others have put on the machine has no such button.
+  expect(page.findAll('[data-testid=interpreter-remove]')).toHaveLength(1)
+  await page.get('[data-testid=interpreter-remove]').trigger('click')
+  openQuestion.value?.answer(true)
+  await flushPromises()
+  expect(page.get('[role=alert]').text()).toContain('The environment etl uses it.')
 })
 
 it('says what an environment is when there is none', async () => {

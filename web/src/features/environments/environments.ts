@@ -17,6 +17,12 @@ export const interpretersQuery = queryOptions({
   queryFn: () => unwrap(api.GET('/interpreters')).then((answer) => answer.items),
 })
 
+/** Installations of Pythons since the server was started. */
+export const installsQuery = queryOptions({
+  queryKey: listKey('interpreters', { installs: true }),
+  queryFn: ({ signal }) => unwrap(api.GET('/interpreters/installs', { signal })).then((answer) => answer.items),
+})
+
 export function environmentQuery(id: number) {
   return queryOptions({
     queryKey: detailKey('environments', id),
