@@ -60,6 +60,10 @@ export function makeEnvironment(changes: Partial<Schemas['EnvironmentOut']> = {}
   }
 }
 
+export function makePackage(changes: Partial<Schemas['PackageOut']> = {}): Schemas['PackageOut'] {
+  return { name: 'rich', version: '14.1.0', size_bytes: 421_888, is_direct: true, requires: [], required_by: [], ...changes }
+}
+
 export function makeInterpreter(changes: Partial<Schemas['InterpreterOut']> = {}): Schemas['InterpreterOut'] {
   return {
     id: 3,

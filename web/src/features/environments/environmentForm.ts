@@ -17,7 +17,32 @@ export interface EnvironmentForm {
   packages: string
   requirements: string
   projectId: number | undefined
+  interpreterId: number | undefined
   indexUrl: string
+  /** One address a line. */
+  extraIndexUrls: string
+  proxy: string
+  wheelFolder: string
+  useIndex: boolean
+  importCheck: boolean
+  credentials: CredentialDraft[]
+}
+
+/** A user and a password for addresses; the password of one that is kept is never known here. */
+export interface CredentialDraft {
+  key: number
+  url: string
+  username: string
+  password: string
+  /** Its password is kept by the server, and stays as it is. */
+  kept: boolean
+}
+
+let lastKey = 0
+
+export function newCredential(): CredentialDraft {
+  lastKey += 1
+  return { key: lastKey, url: '', username: '', password: '', kept: false }
 }
 
 /** "3.13", "3.12", …: the minor versions that environments can be built with, newest first. */
@@ -35,7 +60,14 @@ export function emptyForm(projectId?: number): EnvironmentForm {
     packages: '',
     requirements: '',
     projectId,
+    interpreterId: undefined,
     indexUrl: '',
+    extraIndexUrls: '',
+    proxy: '',
+    wheelFolder: '',
+    useIndex: true,
+    importCheck: true,
+    credentials: [],
   }
 }
 
@@ -50,13 +82,29 @@ export function formOf(environment: Environment): EnvironmentForm {
     packages: environment.packages?.join('\n') ?? '',
     requirements: environment.requirements ?? '',
     projectId: environment.project_id ?? undefined,
+    interpreterId: environment.interpreter_id ?? undefined,
     indexUrl: environment.index_url ?? '',
+    extraIndexUrls: environment.extra_index_urls.join('\n'),
+    proxy: environment.proxy ?? '',
+    wheelFolder: environment.wheel_folder ?? '',
+    useIndex: environment.use_index,
+    importCheck: environment.import_check,
+    credentials: environment.index_credentials.map((one) => ({ ...newCredential(), ...one, kept: true })),
   }
 }
 
+/** Whether anything is said about where packages come from. */
+export function saysWhere(form: EnvironmentForm): boolean {
+  const texts = [form.indexUrl, form.extraIndexUrls, form.proxy, form.wheelFolder]
+  return texts.some((text) => text.trim() !== '') || !form.useIndex || !form.importCheck || form.credentials.length > 0
+}
+
 /** What is sent: only the source that is chosen, so that nothing typed under another tab slips in. */
-export function bodyOf(form: EnvironmentForm): Omit<Create, 'backend'> {
-  const common = { name: form.name.trim(), python: pythonOf(form), index_url: form.indexUrl.trim() || null }
+export function bodyOf(form: EnvironmentForm, kept: Environment['index_credentials'] = []): Omit<Create, 'backend'> {
+  const name = form.name.trim()
+  // A Python that is used as it is has its version, and installs nothing.
+  if (form.source === 'interpreter') return { name, python: null, source: 'interpreter', interpreter_id: form.interpreterId ?? null }
+  const common = { name, python: pythonOf(form), ...whereOf(form, kept) }
   switch (form.source) {
     case 'packages':
       return { ...common, packages: linesOf(form.packages) }
@@ -64,10 +112,26 @@ export function bodyOf(form: EnvironmentForm): Omit<Create, 'backend'> {
       return { ...common, requirements: form.requirements }
     case 'project':
       return { ...common, source: 'project', project_id: form.projectId ?? null }
-    case 'interpreter':
-      // Which one is not changed here: what is not sent stays.
-      return common
   }
+}
+
+function whereOf(form: EnvironmentForm, kept: Environment['index_credentials']) {
+  const where = {
+    index_url: form.indexUrl.trim() || null,
+    extra_index_urls: linesOf(form.extraIndexUrls),
+    proxy: form.proxy.trim() || null,
+    wheel_folder: form.wheelFolder.trim() || null,
+    use_index: form.useIndex,
+    import_check: form.importCheck,
+  }
+  // Credentials that are sent make a new build; untouched they are not sent.
+  const untouched = form.credentials.every((one) => one.kept) && form.credentials.length === kept.length
+  return untouched ? where : { ...where, index_credentials: form.credentials.map(credentialOf) }
+}
+
+function credentialOf({ url, username, password, kept }: CredentialDraft) {
+  const whose = { url: url.trim(), username: username.trim() }
+  return kept ? whose : { ...whose, password }
 }
 
 function pythonOf(form: EnvironmentForm): string | null {
