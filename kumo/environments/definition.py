@@ -66,7 +66,7 @@ def spec_of(definition: EnvironmentDefinition, declared: EnvironmentSpec | None 
     if definition.interpreter_id is not None:
         if definition.python is not None:
             raise InvalidInput.at("python", "A Python that is used as it is has its version already; leave this out.")
-        return EnvironmentSpec(interpreter=definition.interpreter_path)
+        return EnvironmentSpec(backend="existing", interpreter=definition.interpreter_path)
     python = None if definition.python is None else parse_python_request(definition.python).text
     access = _access(definition)
     if definition.project_id is not None:

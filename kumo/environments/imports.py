@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kumo.environments import import_check
+from kumo.environments.backend import Foundation
 from kumo.environments.build_log import BuildLog
 from kumo.environments.installed import Installed, InstalledPackage
-from kumo.environments.interpreters import Interpreter
 from kumo.environments.tools import run_tool
 
 _TIMEOUT_SECONDS = 60
@@ -44,11 +44,14 @@ class Imports:
         self._remembered = home / "cache" / "imports"
 
     async def check(
-        self, environment: Path, installed: Installed, interpreter: Interpreter, log: BuildLog
+        self, environment: Path, installed: Installed, python: Foundation, log: BuildLog, *, folder: Path
     ) -> CannotBeImported | None:
-        """Import the modules of all packages that were asked for by name; None when nothing is wrong with them."""
+        """Import the modules of all packages that were asked for by name; None when nothing is wrong with them.
+
+        `folder` is the home of what is imported: some packages write into it.
+        """
         marks = {
-            one.name: self._remembered / _mark(installed.closure(one.name), interpreter)
+            one.name: self._remembered / _mark(installed.closure(one.name), python)
             for one in installed.packages.values()
             if one.is_direct and one.modules
         }
@@ -57,21 +60,19 @@ class Imports:
             return None
         packages = [installed.packages[name] for name in unknown]
         log.line(f"Importing {', '.join(module for one in packages for module in one.modules)}")
-        wrong = await self._import(environment, packages, log)
+        wrong = await self._import(environment, packages, log, folder)
         if wrong is None:
             await asyncio.to_thread(_remember, [marks[name] for name in unknown])
         return wrong
 
     async def _import(
-        self, environment: Path, packages: Sequence[InstalledPackage], log: BuildLog
+        self, environment: Path, packages: Sequence[InstalledPackage], log: BuildLog, folder: Path
     ) -> CannotBeImported | None:
         owner_of = {module: one.name for one in packages for module in one.modules}
-        folder = environment.parent
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 end = await run_tool(
                     [str(environment / "bin" / "python"), "-I", import_check.__file__],
-                    # A home of its own: some packages write into it when they are imported.
                     environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ}
                     | {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "TMPDIR": str(folder)},
                     folder=folder,
@@ -99,9 +100,9 @@ class Imports:
         return CannotBeImported(sentence=f"{whose}, but {what}.", output=end.errors.decode("utf-8", "replace"))
 
 
-def _mark(closure: Sequence[InstalledPackage], interpreter: Interpreter) -> str:
-    python = (interpreter.version, interpreter.implementation, interpreter.architecture, str(interpreter.path))
-    return hashlib.sha256("\0".join([*python, *(one.digest for one in closure)]).encode()).hexdigest()
+def _mark(closure: Sequence[InstalledPackage], python: Foundation) -> str:
+    stands_on = (python.version, python.implementation, python.architecture, str(python.path))
+    return hashlib.sha256("\0".join([*stands_on, *(one.digest for one in closure)]).encode()).hexdigest()
 
 
 def _remember(marks: Sequence[Path]) -> None:

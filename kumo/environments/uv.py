@@ -17,7 +17,7 @@ from uv import find_uv_bin
 
 from kumo.environments.index_access import IndexAccess
 from kumo.environments.places import installed_by_kumo, interpreter_folders
-from kumo.environments.tools import OnOutput, run_tool
+from kumo.environments.tools import OnOutput, ToolFailed, run_tool
 from kumo.environments.uv_failures import explain, explain_install
 from kumo.errors import Unavailable
 from kumo.settings import Settings
@@ -51,12 +51,8 @@ class NewerVersion:
     latest_version: str
 
 
-class UvFailed(Exception):
-    """uv ended with an error; the message is one sentence that says why, `output` is what uv printed."""
-
-    def __init__(self, message: str, *, output: str) -> None:
-        super().__init__(message)
-        self.output = output
+class UvFailed(ToolFailed):
+    """uv ended with an error."""
 
     @property
     def names_unknown_package(self) -> bool:
