@@ -38,7 +38,8 @@ from kumo.settings import Settings
 
 router = APIRouter(tags=["environments"])
 
-_SOURCES = ("packages", "requirements", "project_id", "interpreter_id")
+_SOURCES = ("packages", "requirements", "environment_yml", "project_id", "interpreter_id")
+_FIELD_OF = {"conda": "environment_yml", "project": "project_id", "interpreter": "interpreter_id"}
 _NULLABLE = frozenset({"python", "index_url", "proxy", "wheel_folder"})
 
 IfMatch = Annotated[
@@ -107,6 +108,9 @@ async def create_environment(
 ) -> EnvironmentOut:
     """Create an environment; its first build is queued at once."""
     definition = await _said(database, interpreters, EnvironmentDefinition(name=body.name), body)
+    if body.backend is not None and (body.backend == "conda") != (definition.source == "conda"):
+        message = "An environment_yml is built by conda, everything else by uv; leave this out, or change the source."
+        raise InvalidInput.at("backend", message)
     credentials = _credentials(body, (), settings, definition)
     declared = await declared_of(database, settings, definition)
     async with database.write() as session:
@@ -175,7 +179,7 @@ async def _said(
 ) -> EnvironmentDefinition:
     """The definition with what the request says, looked up and in its normal form."""
     said = checked(await _with_interpreter(database, _with_source(definition, body)))
-    if said.python is not None and said.python != definition.python:
+    if said.python is not None and said.python != definition.python and said.source != "conda":
         # What no build could find is refused at once.
         await interpreters.select(parse_python_request(said.python))
     folder = said.wheel_folder
@@ -195,7 +199,7 @@ def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> 
         message = f"Give {' or '.join(given)}, not both: only one can say what the environment holds."
         raise InvalidInput.at(given[1], message)
     if body.source is not None:
-        wanted = {"project": "project_id", "interpreter": "interpreter_id"}.get(body.source, body.source)
+        wanted = _FIELD_OF.get(body.source, body.source)
         if given != [wanted]:
             raise InvalidInput.at(wanted, f"The source “{body.source}” needs {wanted}.")
     if given:

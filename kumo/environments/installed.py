@@ -54,14 +54,15 @@ def read_installed(
     """The packages of an environment; `direct` is what was asked for, which decides about extras."""
     found: dict[str, InstalledPackage] = {}
     for metadata in environment.glob("lib/python*/site-packages/*.dist-info"):
-        if (one := _read(metadata)) is not None:
+        if (one := read_distribution(metadata)) is not None:
             found[one.name] = one
     markers = _markers(python_version, implementation)
     asked = [one for one in direct if one.marker is None or one.marker.evaluate(markers)]
     return Installed(packages=_connected(found, asked, markers))
 
 
-def _read(metadata: Path) -> InstalledPackage | None:
+def read_distribution(metadata: Path) -> InstalledPackage | None:
+    """One package by the directory of its metadata; None when that says nothing."""
     try:
         headers = _headers(metadata / "METADATA")
         record = (metadata / "RECORD").read_text("utf-8")
@@ -73,7 +74,7 @@ def _read(metadata: Path) -> InstalledPackage | None:
         name=canonicalize_name(name),
         version=version,
         size_bytes=sum(int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()),  # noqa: PLR2004 - its columns
-        modules=_modules([row[0] for row in rows]),
+        modules=modules_of([row[0] for row in rows]),
         digest=hashlib.sha256(record.encode()).hexdigest(),
         wishes=tuple(_requirements(value for header, value in headers if header == "requires-dist")),
     )
@@ -98,7 +99,8 @@ def _requirements(lines: Iterable[str]) -> Iterable[Requirement]:
             continue
 
 
-def _modules(files: Sequence[str]) -> tuple[str, ...]:
+def modules_of(files: Sequence[str]) -> tuple[str, ...]:
+    """What can be imported of files in `site-packages`, at the top."""
     found = set()
     for file in files:
         parts = PurePosixPath(file).parts

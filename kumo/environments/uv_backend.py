@@ -16,10 +16,8 @@ from kumo.environments.installed import Installed, read_installed
 from kumo.environments.interpreters import Interpreter, Interpreters
 from kumo.environments.requirements import has_hashes
 from kumo.environments.spec import EnvironmentSpec
-from kumo.environments.uv import Uv, UvFailed
-from kumo.environments.uv_failures import FULL_DISK
+from kumo.environments.uv import Uv
 from kumo.errors import InvalidInput, Unavailable
-from kumo.settings import Settings
 
 _LOCAL = re.compile(r"(?m)^(?:-e\s+|\S+ @ )?(?P<path>(?:\.{0,2}/|\.$|file:)\S*)")
 _LOCKED_NAME = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -30,8 +28,7 @@ class UvBackend:
 
     is_movable = True
 
-    def __init__(self, settings: Settings, uv: Uv, interpreters: Interpreters) -> None:
-        self._settings = settings
+    def __init__(self, uv: Uv, interpreters: Interpreters) -> None:
         self._uv = uv
         self._interpreters = interpreters
 
@@ -50,21 +47,15 @@ class UvBackend:
         return Locked(text=text, python=foundation)
 
     async def install(self, order: BuildOrder, locked: Locked, target: Path, folder: Path) -> None:
-        """Make an environment that can be moved, and fill it from the cache where that has all files."""
+        """Make an environment that can be moved, and fill it."""
         assert locked.python.path is not None, "it stands on an interpreter"
         lock_file = folder / "install.txt"
         await asyncio.to_thread(lock_file.write_text, locked.text, "utf-8")
         await self._uv.create(target, locked.python.path, on_output=order.log.raw)
         if not locked.text.strip():
             return
-        # A commit of git is its own hash, and cannot have another.
-        hashed = "@ git+" not in locked.text
         order.log.line("Installing")
-        if await self._install_from_cache(order, target, lock_file, require_hashes=hashed):
-            return
-        await self._uv.install(
-            target, lock_file, access=order.access, require_hashes=hashed, offline=False, on_output=order.log.raw
-        )
+        await self._uv.install(target, lock_file, access=order.access, on_output=order.log.raw)
 
     def installed(self, order: BuildOrder, locked: Locked, target: Path) -> Installed:
         """What the metadata in the environment tells."""
@@ -105,26 +96,6 @@ class UvBackend:
             )
             raise BuildFailed(message)
         return _with_own_hashes(spec, text) if has_hashes(spec.requirements) else text
-
-    async def _install_from_cache(self, order: BuildOrder, target: Path, lock: Path, *, require_hashes: bool) -> bool:
-        """Try without the network first: the lock fixes every file, and asking the index costs more than installing."""
-        printed = bytearray()
-        try:
-            await self._uv.install(
-                target,
-                lock,
-                access=order.access,
-                require_hashes=require_hashes,
-                offline=True,
-                on_output=printed.extend,
-            )
-        except UvFailed as error:
-            if self._settings.package_index_offline or str(error) == FULL_DISK:
-                order.log.raw(bytes(printed))
-                raise
-            return False
-        order.log.raw(bytes(printed))
-        return True
 
 
 def _usable_lock(order: BuildOrder, interpreter: Interpreter) -> str | None:

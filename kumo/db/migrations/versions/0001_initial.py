@@ -98,6 +98,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=20), nullable=False),
         sa.Column("packages", sa.JSON(), nullable=True),
         sa.Column("requirements", sa.Text(), nullable=True),
+        sa.Column("environment_yml", sa.Text(), nullable=True),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("interpreter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("interpreter_path", sa.Text(), nullable=True),

@@ -64,8 +64,9 @@ export function bodyOf(form: EnvironmentForm): Omit<Create, 'backend'> {
       return { ...common, requirements: form.requirements }
     case 'project':
       return { ...common, source: 'project', project_id: form.projectId ?? null }
+    case 'conda':
     case 'interpreter':
-      // Which one is not changed here: what is not sent stays.
+      // Neither is changed here: what is not sent stays.
       return common
   }
 }
