@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kumo.environments.backend import Backend, BuildFailed, BuildOrder, Locked
+from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore, Package, ReadyBuild, lock_hash_of
-from kumo.environments.imports import Imports
-from kumo.environments.installed import Installed, InstalledPackage
+from kumo.environments.imports import Imports, TriedBuild
+from kumo.environments.installed import InstalledPackage
 from kumo.environments.tools import ToolFailed
 from kumo.environments.uv_failures import FULL_DISK, is_full_disk
 from kumo.settings import Settings
@@ -129,8 +130,13 @@ class Assembler:
         try:
             await backend.install(order, locked, place, folder)
             installed = await asyncio.to_thread(backend.installed, order, locked, place)
+            variables = await backend.variables(place, folder)
             if order.spec.import_check:
-                await self._check_imports(order, locked, place, folder, installed)
+                await self._check_imports(
+                    TriedBuild(place=place, python=locked.python, installed=installed, variables=variables),
+                    order.log,
+                    folder,
+                )
             ready = ReadyBuild(
                 lock_hash=lock_hash,
                 python_version=locked.python.version,
@@ -138,6 +144,7 @@ class Assembler:
                 created=order.now.isoformat(),
                 interpreter_path="" if locked.python.path is None else str(locked.python.path),
                 place="" if backend.is_movable else str(place),
+                variables=dict(variables),
             )
             await asyncio.to_thread(self.store.publish, place, ready)
         finally:
@@ -145,10 +152,8 @@ class Assembler:
                 await asyncio.shield(asyncio.to_thread(self.store.give_back, place, lock_hash))
         return ready
 
-    async def _check_imports(
-        self, order: BuildOrder, locked: Locked, place: Path, folder: Path, installed: Installed
-    ) -> None:
-        wrong = await self.imports.check(place, installed, locked.python, order.log, folder=folder)
+    async def _check_imports(self, tried: TriedBuild, log: BuildLog, folder: Path) -> None:
+        wrong = await self.imports.check(tried, log, folder=folder)
         if wrong is not None:
             raise BuildFailed(wrong.sentence, output=_end_of(wrong.output))
 

@@ -6,6 +6,7 @@ the directory, sharing it between equal locks, trying its imports and publishing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,6 +78,9 @@ class Backend(Protocol):
 
     def installed(self, order: BuildOrder, locked: Locked, target: Path) -> Installed:
         """What lies in a directory that `install` has filled; blocks."""
+
+    async def variables(self, target: Path, folder: Path) -> Mapping[str, str]:
+        """What runs find in their environment because they run in a directory that `install` has filled."""
 
     def direct_names(self, spec: EnvironmentSpec) -> AbstractSet[str]:
         """The packages that are asked for by name, as `installed` calls them."""

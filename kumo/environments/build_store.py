@@ -21,7 +21,7 @@ import shutil
 import signal
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _MARKER = "build.json"
@@ -51,6 +51,7 @@ class ReadyBuild:
     created: str
     interpreter_path: str = ""
     place: str = ""  # the path that its files know, where they cannot be moved
+    variables: dict[str, str] = field(default_factory=dict)  # what runs in it find in their environment
 
 
 def lock_hash_of(lock: str, *, python_version: str, implementation: str, platform: str) -> str:

@@ -296,6 +296,7 @@ class BuilderLoop:
                 python_version=ready.python_version,
                 interpreter_path=ready.interpreter_path or None,
                 packages=[asdict(package) for package in ready.packages],
+                variables=ready.variables,
                 size_bytes=sum(package.size_bytes for package in ready.packages),
                 ended_at=self._clock(),
                 log_bytes=log_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import zipfile
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from kumo.environments.backend import BuildFailed, BuildOrder, Foundation, Locked
 from kumo.environments.conda import Conda
+from kumo.environments.conda_activation import activated
 from kumo.environments.conda_lock import CondaLock, named
 from kumo.environments.conda_prefix import metadata_folders, read_prefix
 from kumo.environments.declarations import direct_requirements
@@ -57,6 +59,10 @@ class CondaBackend:
     def installed(self, order: BuildOrder, locked: Locked, target: Path) -> Installed:  # noqa: ARG002 - of the interface
         """What the prefix says of itself."""
         return read_prefix(target, self.direct_names(order.spec))
+
+    async def variables(self, target: Path, folder: Path) -> Mapping[str, str]:
+        """What activating the prefix sets."""
+        return await activated(target, folder=folder)
 
     def direct_names(self, spec: EnvironmentSpec) -> AbstractSet[str]:
         """The names among the dependencies, and those of the `pip:` section."""

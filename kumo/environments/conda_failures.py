@@ -19,11 +19,14 @@ _STATUS = re.compile(r"HTTP status (?:client|server) error \((?P<status>\d{3})")
 _BAD_HASH = re.compile(r"hash mismatch|sha256 hash|md5 hash|HashMismatch", re.IGNORECASE)
 _SUBDIRS = re.compile(r"/(?:noarch|linux-[a-z0-9]+)(?:/.*)?$")
 
+_TOO_LONG = "The path of the data directory is too long for the packages to name it. Use a shorter one."
+
 
 def explain(kind: str, text: str) -> str:
     """Why it failed, on one line; `kind` is the name of the solver's own error."""
     sentence = (
         _full_disk(text)
+        or (_TOO_LONG if "longer than the placeholder prefix" in text else None)
         or (_unsolvable(text) if kind == "SolverError" else None)
         or _channel(text)
         or (_hash(text) if _BAD_HASH.search(text) else None)

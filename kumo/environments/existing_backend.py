@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
@@ -46,6 +47,10 @@ class ExistingBackend:
         lines = [line.split("==") for line in locked.text.splitlines() if not line.startswith("#")]
         found = [InstalledPackage(name=name, version=version, size_bytes=0) for name, version in lines]
         return Installed(packages={one.name: one for one in found})
+
+    async def variables(self, target: Path, folder: Path) -> Mapping[str, str]:  # noqa: ARG002 - of the interface
+        """None: where its Python lies says all."""
+        return {}
 
     def direct_names(self, spec: EnvironmentSpec) -> AbstractSet[str]:  # noqa: ARG002
         """None: nothing was asked for."""

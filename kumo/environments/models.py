@@ -90,6 +90,7 @@ class Build(Base):
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
     packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`
+    variables: Mapped[dict[str, str] | None] = mapped_column(JSON)  # what runs in it find in their environment
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of all packages, whether or not others share them
     error: Mapped[str | None] = mapped_column(Text)
     error_output: Mapped[str | None] = mapped_column(Text)  # the end of what the tool that failed printed, as it is

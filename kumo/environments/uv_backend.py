@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -65,6 +66,10 @@ class UvBackend:
             python_version=locked.python.version,
             implementation=locked.python.implementation,
         )
+
+    async def variables(self, target: Path, folder: Path) -> Mapping[str, str]:  # noqa: ARG002 - of the interface
+        """None: where its Python lies says all."""
+        return {}
 
     def direct_names(self, spec: EnvironmentSpec) -> AbstractSet[str]:
         """The names in the requirements, or in the project's list."""

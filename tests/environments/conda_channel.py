@@ -23,7 +23,7 @@ VERSION = platform.python_version()
 MINOR = ".".join(VERSION.split(".")[:2])
 SITE_PACKAGES = f"lib/python{MINOR}/site-packages"
 SUBDIR = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}[platform.machine()]
-_PLACEHOLDER = "/opt/placehold_placehold_placehold_placehold"
+_PLACEHOLDER = f"/opt/{'placehold_' * 25}"  # as long as those of real packages
 
 
 class CondaChannel:
@@ -58,6 +58,7 @@ class CondaChannel:
             f"{info}/RECORD": f"{name}/__init__.py,,\n",
             f"bin/{name}-tool": program,
             f"share/{name}/where": f"{_PLACEHOLDER}/share\n",
+            f"lib/lib{name}.so": f"\x7fELF {_PLACEHOLDER}/share\0 and the rest",
         }
         self.add(name, version, depends=("python", *depends), files=files, is_conda=is_conda)
 
@@ -125,7 +126,7 @@ def _paths(files: Mapping[str, str], links: Mapping[str, str]) -> list[dict[str,
         one: dict[str, object] = {"_path": path, "path_type": "hardlink", "size_in_bytes": len(text)}
         one["sha256"] = hashlib.sha256(text.encode()).hexdigest()
         if _PLACEHOLDER in text:
-            one |= {"file_mode": "text", "prefix_placeholder": _PLACEHOLDER}
+            one |= {"file_mode": "binary" if "\0" in text else "text", "prefix_placeholder": _PLACEHOLDER}
         found.append(one)
     empty = hashlib.sha256(b"").hexdigest()
     found += [{"_path": path, "path_type": "softlink", "size_in_bytes": 0, "sha256": empty} for path in links]

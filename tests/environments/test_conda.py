@@ -67,8 +67,20 @@ async def test_paths_in_files_are_those_of_the_place_where_the_build_stays(
     built = await workbench.build_spec(wish("snow", "water", channel=channel))
     prefix = workbench.store.directory(built.ready.lock_hash)
     assert (prefix / "share" / "water" / "where").read_text() == f"{prefix.resolve()}/share\n"
+    library = (prefix / "lib" / "libwater.so").read_bytes()
+    assert library.startswith(f"\x7fELF {prefix.resolve()}/share\0".encode())
+    assert library.endswith(b"\0 and the rest")
     assert run(workbench, built.ready.lock_hash, "water-tool") == f"water 1.0 {prefix.resolve()}"
     assert str(prefix.resolve()) == built.ready.place
+
+
+async def test_a_path_that_is_too_long_for_packages_to_name_is_said(
+    index_settings: Settings, interpreters: Interpreters, channel: CondaChannel
+) -> None:
+    home = index_settings.home / ("deep" * 50) / ("down" * 20)
+    workbench = Workbench(index_settings.model_copy(update={"home": home}), interpreters)
+    with pytest.raises(BuildFailed, match=r"The path of the data directory is too long for the packages to name it\."):
+        await workbench.build_spec(wish("water", channel=channel))
 
 
 async def test_files_are_shared_with_the_cache(workbench: Workbench, channel: CondaChannel) -> None:
@@ -149,6 +161,21 @@ async def test_packages_for_any_python_get_their_programs(workbench: Workbench, 
     built = await workbench.build_spec(wish("fog", channel=channel))
     assert run(workbench, built.ready.lock_hash, "python", "-c", "import fog; print(fog.VERSION)") == "1.0"
     assert {one.name: one.requires for one in built.ready.packages}["fog"] == ("python",)
+
+
+async def test_packages_for_any_machine_are_put_where_they_say(workbench: Workbench, channel: CondaChannel) -> None:
+    channel.add("zones", "2026a", files={"share/zones/utc": "0"}, noarch="generic")
+    built = await workbench.build_spec(wish("zones", channel=channel))
+    assert (Path(built.ready.place) / "share" / "zones" / "utc").read_text() == "0"
+
+
+async def test_a_script_that_fails_when_it_is_activated_fails_the_build(
+    workbench: Workbench, channel: CondaChannel
+) -> None:
+    channel.add("grit", "1.0", files={"etc/conda/activate.d/grit.sh": "echo 'no compiler' >&2\nexit 3\n"})
+    with pytest.raises(BuildFailed, match=r"Activating the packages ended with exit code 3\.") as caught:
+        await workbench.build_spec(wish("grit", channel=channel))
+    assert caught.value.output == "no compiler"
 
 
 async def test_what_this_machine_is_decides(
@@ -367,7 +394,7 @@ async def test_an_environment_follows_the_environment_yml_of_its_project(
 ) -> None:
     text = environment_yml("python", "water", channels=[channel.url])
     project_id = await projects.create({"environment.yml": text})
-    created = await create(http, project_id=project_id)
+    created = await create(http, project_id=project_id, backend="conda", python=f"=={VERSION}")
     assert created["backend"] == "conda"
     while await builder.step(clock()):
         pass

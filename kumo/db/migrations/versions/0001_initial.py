@@ -192,6 +192,7 @@ def upgrade() -> None:
         sa.Column("lock", sa.Text(), nullable=True),
         sa.Column("lock_hash", sa.String(length=64), nullable=True),
         sa.Column("packages", sa.JSON(), nullable=True),
+        sa.Column("variables", sa.JSON(), nullable=True),
         sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("error_output", sa.Text(), nullable=True),
