@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from kumo.environments.backend import BuildFailed, BuildOrder, Foundation, Locked
 from kumo.environments.conda import Conda
 from kumo.environments.conda_activation import activated
-from kumo.environments.conda_lock import CondaLock, named
+from kumo.environments.conda_lock import CondaLock, named, spec_name
 from kumo.environments.conda_prefix import metadata_folders, read_prefix
 from kumo.environments.declarations import direct_requirements
 from kumo.environments.installed import Installed, read_distribution
@@ -66,7 +66,7 @@ class CondaBackend:
 
     def direct_names(self, spec: EnvironmentSpec) -> AbstractSet[str]:
         """The names among the dependencies, and those of the `pip:` section."""
-        return {_name_of(text) for text in spec.conda_packages} | {
+        return {spec_name(text) for text in spec.conda_packages} | {
             canonicalize_name(one.name) for one in direct_requirements(spec)
         }
 
@@ -133,9 +133,3 @@ def _lay_out_given(prefix: Path, given: Path) -> dict[str, str]:
             wheel.writestr(f"{metadata.name}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{metadata.name}/RECORD", "")
     return found
-
-
-def _name_of(package: str) -> str:
-    text = package.rpartition("::")[2]
-    end = next((at for at, letter in enumerate(text) if letter in " =<>!~["), len(text))
-    return text[:end].lower()

@@ -16,6 +16,7 @@ _PLATFORM = "# platform: "
 _PIP = "# pip "
 _EXPLICIT = "@EXPLICIT"
 _FILE = re.compile(r"(?P<name>[^/#]+)-(?P<version>[^-/#]+)-(?P<build>[^-/#]+?)(?:\.conda|\.tar\.bz2)")
+_SPEC_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,12 @@ class CondaLock:
                 digest = digest if ":" in digest else f"md5:{digest}"
                 packages.append(LockedPackage(url=url, digest=digest, known=known))
         return cls(platform=platform, packages=tuple(packages), requirements="".join(f"{line}\n" for line in pip))
+
+
+def spec_name(spec: str) -> str:
+    """The name in what conda reads as a package: “numpy >=1.26”, “bioconda::samtools”."""
+    found = _SPEC_NAME.match(spec.rpartition("::")[2])
+    return "" if found is None else found[0].lower()
 
 
 def named(packages: Sequence[LockedPackage], name: str) -> LockedPackage | None:

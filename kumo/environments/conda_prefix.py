@@ -11,6 +11,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from kumo.environments.conda_lock import spec_name
 from kumo.environments.installed import Installed, InstalledPackage, modules_of, read_distribution
 
 _SITE_PACKAGES = "/site-packages/"
@@ -67,7 +68,7 @@ def _name_in(folder: str) -> str:
 
 def _described(one: _CondaPackage, all_of_them: Sequence[_CondaPackage]) -> InstalledPackage:
     names = {each.name for each in all_of_them}
-    needs = {wish.split(maxsplit=1)[0].partition("::")[2] or wish.split()[0] for wish in one.record.get("depends", [])}
+    needs = {spec_name(wish) for wish in one.record.get("depends", [])}
     in_python = [file.partition(_SITE_PACKAGES)[2] for file in one.files if _SITE_PACKAGES in f"/{file}"]
     digest = one.record.get("sha256") or one.record.get("md5") or ""
     return InstalledPackage(

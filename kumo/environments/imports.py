@@ -77,13 +77,15 @@ class Imports:
     async def _import(
         self, build: TriedBuild, packages: Sequence[InstalledPackage], log: BuildLog, folder: Path
     ) -> CannotBeImported | None:
+        programs = build.place / "bin"
         owner_of = {module: one.name for one in packages for module in one.modules}
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 end = await run_tool(
-                    [str(build.place / "bin" / "python"), "-I", import_check.__file__],
+                    [str(programs / "python"), "-I", import_check.__file__],
                     environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-                    | {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "TMPDIR": str(folder)}
+                    | {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+                    | {"HOME": str(folder), "TMPDIR": str(folder)}
                     | dict(build.variables),
                     folder=folder,
                     sent=json.dumps(list(owner_of)).encode() + b"\n",

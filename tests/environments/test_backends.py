@@ -139,6 +139,14 @@ async def test_what_cannot_be_imported_fails_its_build(workbench: Workbench, gro
     assert list((workbench.home / "builds").iterdir()) == []
 
 
+async def test_what_looks_for_a_program_of_its_build_when_it_is_imported_finds_it(
+    workbench: Workbench, ground: Ground
+) -> None:
+    code = "import shutil\nif shutil.which('water-tool') is None:\n    raise ImportError('no water-tool')\n"
+    ground.offer("ice", "1.0", requires=["water<2"], code=code)
+    assert (await workbench.build_spec(ground.spec("ice"))).ready.packages
+
+
 async def test_an_address_that_does_not_answer_is_named(workbench: Workbench, ground: Ground) -> None:
     spec = ground.spec("water")
     host = ground.server.leave()
