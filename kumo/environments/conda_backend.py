@@ -15,9 +15,9 @@ from kumo.environments.backend import BuildFailed, BuildOrder, Foundation, Locke
 from kumo.environments.conda import Conda
 from kumo.environments.conda_activation import activated
 from kumo.environments.conda_lock import CondaLock, named, spec_name
-from kumo.environments.conda_prefix import metadata_folders, read_prefix
+from kumo.environments.conda_prefix import metadata_files, read_prefix
 from kumo.environments.declarations import direct_requirements
-from kumo.environments.installed import Installed, read_distribution
+from kumo.environments.installed import Installed, headers_of
 from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.uv import Uv
 
@@ -121,15 +121,16 @@ def _usable_lock(order: BuildOrder) -> CondaLock | None:
 def _lay_out_given(prefix: Path, given: Path) -> dict[str, str]:
     """The versions of what a prefix has for Python, each as a wheel with nothing but its metadata."""
     given.mkdir()
-    found = {}
-    for metadata in metadata_folders(prefix):
-        one = read_distribution(metadata)
-        if one is None:
+    found: dict[str, str] = {}
+    for path in metadata_files(prefix):
+        headers = dict(headers_of(path))
+        name, version = canonicalize_name(headers.get("name", "")), headers.get("version", "")
+        if not name or not version:
             continue
-        found[one.name] = one.version
-        stem = metadata.name.removesuffix(".dist-info")
+        found[name] = version
+        stem = f"{name.replace('-', '_')}-{version}"
         with zipfile.ZipFile(given / f"{stem}-py3-none-any.whl", "w") as wheel:
-            wheel.write(metadata / "METADATA", f"{metadata.name}/METADATA")
-            wheel.writestr(f"{metadata.name}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            wheel.writestr(f"{metadata.name}/RECORD", "")
+            wheel.writestr(f"{stem}.dist-info/METADATA", path.read_bytes())
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
     return found

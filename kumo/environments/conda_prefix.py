@@ -47,9 +47,11 @@ def read_prefix(prefix: Path, direct: Iterable[str]) -> Installed:
     return Installed(packages={name: replace(one, is_direct=name in asked) for name, one in sorted(found.items())})
 
 
-def metadata_folders(prefix: Path) -> list[Path]:
-    """Where the metadata of all distributions for Python lie."""
-    return sorted(prefix.glob("lib/python*/site-packages/*.dist-info"))
+def metadata_files(prefix: Path) -> list[Path]:
+    """The metadata of all distributions for Python; those of the older kind are known to conda alone."""
+    places = ("*.dist-info/METADATA", "*.egg-info/PKG-INFO", "*.egg-info")
+    found = (path for place in places for path in prefix.glob(f"lib/python*/site-packages/{place}"))
+    return sorted(path for path in found if path.is_file())
 
 
 def _records(prefix: Path) -> list[_CondaPackage]:
@@ -58,7 +60,8 @@ def _records(prefix: Path) -> list[_CondaPackage]:
 
 
 def _distributions(prefix: Path) -> list[tuple[str, InstalledPackage]]:
-    found = ((path.relative_to(prefix).as_posix(), read_distribution(path)) for path in metadata_folders(prefix))
+    folders = (path.parent for path in metadata_files(prefix) if path.name == "METADATA")
+    found = ((folder.relative_to(prefix).as_posix(), read_distribution(folder)) for folder in folders)
     return [(folder, one) for folder, one in found if one is not None]
 
 

@@ -64,7 +64,7 @@ def read_installed(
 def read_distribution(metadata: Path) -> InstalledPackage | None:
     """One package by the directory of its metadata; None when that says nothing."""
     try:
-        headers = _headers(metadata / "METADATA")
+        headers = headers_of(metadata / "METADATA")
         record = (metadata / "RECORD").read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
@@ -80,7 +80,8 @@ def read_distribution(metadata: Path) -> InstalledPackage | None:
     )
 
 
-def _headers(path: Path) -> list[tuple[str, str]]:
+def headers_of(path: Path) -> list[tuple[str, str]]:
+    """The headers of a file with metadata, their names in small letters."""
     found = []
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:

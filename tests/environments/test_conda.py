@@ -225,13 +225,15 @@ async def test_a_channel_that_is_named_is_found_where_the_settings_say(
 async def test_what_pip_adds_stands_beside_what_conda_brings(
     workbench: Workbench, channel: CondaChannel, package_index: PackageIndex
 ) -> None:
-    package_index.add_wheel("mist", "1.0", requires=["water", "dew"])
+    package_index.add_wheel("mist", "1.0", requires=["water", "dew", "Old.Frost"])
     package_index.add_wheel("dew", "1.0")
     package_index.files.pop("water")
-    built = await workbench.build_spec(wish("snow", channel=channel, pip=("mist",)))
+    older = "Metadata-Version: 1.0\nName: old-frost\nVersion: 0.9\n"
+    channel.add("frost", "0.9", files={f"{SITE_PACKAGES}/old_frost-0.9-py3.egg-info/PKG-INFO": older})
+    built = await workbench.build_spec(wish("snow", "frost", channel=channel, pip=("mist",)))
     found = {one.name: one for one in built.ready.packages}
     assert {name: one.version for name, one in found.items() if name != "python"} == {
-        "dew": "1.0", "mist": "1.0", "snow": "1.0", "water": "1.0",
+        "dew": "1.0", "frost": "0.9", "mist": "1.0", "snow": "1.0", "water": "1.0",
     }  # fmt: skip
     assert (found["mist"].requires, found["mist"].is_direct) == (("dew", "water"), True)
     assert "# pip mist==1.0" in built.lock
@@ -241,7 +243,7 @@ async def test_what_pip_adds_stands_beside_what_conda_brings(
     assert ".tmp-" not in first_line
     workbench.store.abandon(workbench.store.put_aside(built.ready.lock_hash))
     package_index.add_wheel("mist", "1.1", requires=["water"])
-    again = await workbench.build_spec(wish("snow", channel=channel, pip=("mist",)), lock=built.lock)
+    again = await workbench.build_spec(wish("snow", "frost", channel=channel, pip=("mist",)), lock=built.lock)
     assert run(workbench, again.ready.lock_hash, "mist-tool") == "mist 1.0"
 
 
