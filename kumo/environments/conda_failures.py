@@ -6,6 +6,7 @@ The whole of it stays in the build's log and in `error_output`, as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from kumo.environments.uv_failures import FULL_DISK, is_full_disk
@@ -18,6 +19,10 @@ _NO_SUBDIR = re.compile(r"could not find subdir '[^']+' in channel '(?P<url>[^']
 _STATUS = re.compile(r"HTTP status (?:client|server) error \((?P<status>\d{3})")
 _BAD_HASH = re.compile(r"hash mismatch|sha256 hash|md5 hash|HashMismatch", re.IGNORECASE)
 _SUBDIRS = re.compile(r"/(?:noarch|linux-[a-z0-9]+)(?:/.*)?$")
+
+_BRANCHES = "├└│─ "
+_REQUIRES = " would require"
+_NEED = re.compile(r"[^,]+(?=, (?:for )?which )")
 
 _TOO_LONG = "The path of the data directory is too long for the packages to name it. Use a shorter one."
 
@@ -47,8 +52,21 @@ def _unsolvable(text: str) -> str:
             return f"This machine has no “{name}”, which the environment asks for."
         fits = "" if version == "*" else f" in a version that fits {version}"
         return f"No channel of the environment has the package “{name}”{fits}."
-    reason = text.partition("because of:")[2].strip() or text
-    return f"No set of versions fits. {reason}"
+    needs = list(dict.fromkeys(_needs(text)))
+    return f"No set of versions fits. {', '.join(needs)}." if needs else f"No set of versions fits. {text}"
+
+
+def _needs(text: str) -> Iterator[str]:
+    """Who needs what, of the tree in which the solver explains itself: “snow 1.0 needs water <2”."""
+    above: list[tuple[int, str]] = []  # where each line begins, and who requires what stands below it
+    for line in text.splitlines():
+        said = line.lstrip(_BRANCHES)
+        depth = len(line) - len(said)
+        above = [(at, who) for at, who in above if at < depth]
+        need = _NEED.match(said)
+        if above and above[-1][1] and need:
+            yield f"{above[-1][1]} needs {need[0]}"
+        above.append((depth, said.removesuffix(_REQUIRES) if said.endswith(_REQUIRES) else ""))
 
 
 def _channel(text: str) -> str | None:
