@@ -33,6 +33,7 @@ from rattler import (
     install,
     solve,
 )
+from rattler.exceptions import InvalidMatchSpecError
 from rattler.networking import AddHeadersMiddleware, RetryMiddleware
 
 from kumo.environments.addresses import begins_with
@@ -83,7 +84,10 @@ async def _solve(task: dict[str, Any]) -> dict[str, Any]:
 def _spec(text: str, config: ChannelConfig) -> MatchSpec:
     """A package as people write it; a channel before its name is looked for where the others are."""
     channel, _, rest = text.rpartition("::")
-    return MatchSpec(f"{Channel(channel, config).base_url}::{rest}" if channel else text)
+    try:
+        return MatchSpec(f"{Channel(channel, config).base_url}::{rest}" if channel else text)
+    except InvalidMatchSpecError as error:
+        raise ValueError(f"“{text}” cannot be read as a package of conda: {error}") from None
 
 
 def _locked(record: RepoDataRecord) -> dict[str, Any]:

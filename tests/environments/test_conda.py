@@ -199,6 +199,11 @@ async def test_the_python_of_the_environment_is_one_more_wish(workbench: Workben
         await workbench.build_spec(EnvironmentSpec.from_json(spec.to_json() | {"python": "3.99"}))
 
 
+async def test_what_conda_cannot_read_is_named(workbench: Workbench, channel: CondaChannel) -> None:
+    with pytest.raises(BuildFailed, match=r"“water >=,<” cannot be read as a package of conda: "):
+        await workbench.build_spec(wish("water >=,<", channel=channel))
+
+
 async def test_without_a_python_there_is_nothing_to_run(workbench: Workbench, channel: CondaChannel) -> None:
     channel.add("stone", "1.0", files={"share/stone": "heavy"})
     with pytest.raises(BuildFailed, match=r"None of the packages is a Python\. Add “python”"):
