@@ -252,6 +252,12 @@ async def test_what_pip_adds_stands_beside_what_conda_brings(
     assert run(workbench, again.ready.lock_hash, "mist-tool") == "mist 1.0"
 
 
+async def test_what_conda_has_already_is_not_added_again(workbench: Workbench, channel: CondaChannel) -> None:
+    built = await workbench.build_spec(wish("water ==1.0", channel=channel, pip=("water",)))
+    assert CondaLock.from_text(built.lock).requirements == ""
+    assert {one.name: one.version for one in built.ready.packages} == {"python": VERSION, "water": "1.0"}
+
+
 async def test_what_pip_adds_may_not_contradict_what_conda_brings(
     workbench: Workbench, channel: CondaChannel, package_index: PackageIndex
 ) -> None:
