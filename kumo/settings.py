@@ -98,8 +98,11 @@ class Settings(BaseSettings):
     package_wheel_folder: str | None = Field(
         default=None, description="A directory on the server with wheels, which are taken as if an index had them."
     )
+    conda_channel_alias: str | None = Field(
+        default=None, description="Where channels of conda are found that are named, not addressed, such as a mirror."
+    )
     package_index_offline: bool = Field(
-        default=False, description="Build environments from uv's cache only, without the network."
+        default=False, description="Build environments from the cache only, without the network."
     )
     python_mirror_url: str | None = Field(
         default=None,

@@ -22,7 +22,6 @@ from kumo.environments.definition import EnvironmentDefinition, checked, spec_of
 from kumo.environments.index_access import Credential, addresses_of, check_credentials, unseal
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.models import Environment
-from kumo.environments.pythons import parse_python_request
 from kumo.environments.registry import InterpreterNotFound
 from kumo.environments.schemas import (
     EnvironmentChange,
@@ -31,6 +30,7 @@ from kumo.environments.schemas import (
     EnvironmentList,
     EnvironmentOut,
 )
+from kumo.environments.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
 from kumo.secrets import Vault
@@ -38,7 +38,8 @@ from kumo.settings import Settings
 
 router = APIRouter(tags=["environments"])
 
-_SOURCES = ("packages", "requirements", "project_id", "interpreter_id")
+_SOURCES = ("packages", "requirements", "environment_yml", "project_id", "interpreter_id")
+_FIELD_OF = {"conda": "environment_yml", "project": "project_id", "interpreter": "interpreter_id"}
 _NULLABLE = frozenset({"python", "index_url", "proxy", "wheel_folder"})
 
 IfMatch = Annotated[
@@ -106,9 +107,13 @@ async def create_environment(
     vault: VaultDep,
 ) -> EnvironmentOut:
     """Create an environment; its first build is queued at once."""
-    definition = await _said(database, interpreters, EnvironmentDefinition(name=body.name), body)
+    definition = await _said(database, EnvironmentDefinition(name=body.name), body)
     credentials = _credentials(body, (), settings, definition)
     declared = await declared_of(database, settings, definition)
+    spec = spec_of(definition, declared.spec if declared else None)
+    _refuse_other_backend(body.backend, definition, spec)
+    if definition.python is not None:
+        await _refuse_absent_python(interpreters, spec)
     async with database.write() as session:
         environment = await service.create(session, definition, declared, utc_now())
         service.set_credentials(environment, vault, credentials or ())
@@ -150,10 +155,12 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
         environment = await service.get(session, environment_id)
     before = service.definition_of(environment)
     named = before if body.name is None else replace(before, name=body.name)
-    definition = await _said(database, interpreters, named, body)
+    definition = await _said(database, named, body)
     kept = unseal(vault, environment.credentials) if body.index_credentials else ()
     credentials = _credentials(body, kept, settings, definition)
     declared = await declared_of(database, settings, definition)
+    if definition.python not in (None, before.python):
+        await _refuse_absent_python(interpreters, spec_of(definition, declared.spec if declared else None))
     async with database.write() as session:
         changed = await service.change(
             session,
@@ -171,17 +178,29 @@ async def change_environment(  # noqa: PLR0913 - what is changed, by whom, and t
 
 
 async def _said(
-    database: Database, interpreters: Interpreters, definition: EnvironmentDefinition, body: EnvironmentFields
+    database: Database, definition: EnvironmentDefinition, body: EnvironmentFields
 ) -> EnvironmentDefinition:
     """The definition with what the request says, looked up and in its normal form."""
     said = checked(await _with_interpreter(database, _with_source(definition, body)))
-    if said.python is not None and said.python != definition.python:
-        # What no build could find is refused at once.
-        await interpreters.select(parse_python_request(said.python))
     folder = said.wheel_folder
     if folder is not None and folder != definition.wheel_folder and not await asyncio.to_thread(Path(folder).is_dir):
         raise InvalidInput.at("wheel_folder", f"{folder} is no directory on the server.")
     return said
+
+
+def _refuse_other_backend(named: str | None, definition: EnvironmentDefinition, spec: EnvironmentSpec) -> None:
+    """What makes the builds follows from what they hold; who names something else means something else."""
+    if named == "conda" and spec.backend != "conda":
+        message = "Conda builds what an environment.yml asks for; give one as environment_yml, or leave this out."
+        raise InvalidInput.at("backend", message)
+    if named == "uv" and definition.environment_yml is not None:
+        raise InvalidInput.at("backend", "What an environment.yml asks for is built by conda; leave this out.")
+
+
+async def _refuse_absent_python(interpreters: Interpreters, spec: EnvironmentSpec) -> None:
+    """Refuse at once what no build could find; conda brings its Pythons itself."""
+    if spec.backend == "uv":
+        await interpreters.select(spec.python_request)
 
 
 def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> EnvironmentDefinition:
@@ -195,7 +214,7 @@ def _with_source(definition: EnvironmentDefinition, body: EnvironmentFields) -> 
         message = f"Give {' or '.join(given)}, not both: only one can say what the environment holds."
         raise InvalidInput.at(given[1], message)
     if body.source is not None:
-        wanted = {"project": "project_id", "interpreter": "interpreter_id"}.get(body.source, body.source)
+        wanted = _FIELD_OF.get(body.source, body.source)
         if given != [wanted]:
             raise InvalidInput.at(wanted, f"The source “{body.source}” needs {wanted}.")
     if given:

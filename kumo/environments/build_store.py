@@ -1,9 +1,14 @@
 """The directories of builds: made aside, marked as complete, renamed into place, never changed again.
 
     <home>/builds/.tmp-…        being made; swept away at the next start
-    <home>/builds/<lock hash>   ready: a virtual environment with `build.json` in it
+    <home>/builds/<lock hash>   ready: an environment with `build.json` in it
 
-Whatever moment the power or the process goes, a directory with a lock's name is a complete one.
+Files that know the path of their environment cannot be renamed. Such an environment is made where it stays:
+
+    <home>/builds/.at-…         being made or ready; swept away at the next start when no link leads to it
+    <home>/builds/<lock hash>   ready: a link to it, which is made last
+
+Whatever moment the power or the process goes, what has a lock's name is complete.
 """
 
 from __future__ import annotations
@@ -12,17 +17,17 @@ import asyncio
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import signal
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _MARKER = "build.json"
 _UNFINISHED = ".tmp-"
 _UNWANTED = ".gone-"
+_PLACE = ".at-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class ReadyBuild:
     packages: tuple[Package, ...]
     created: str
     interpreter_path: str = ""
+    place: str = ""  # the path that its files know, where they cannot be moved
+    variables: dict[str, str] = field(default_factory=dict)  # what runs in it find in their environment
 
 
 def lock_hash_of(lock: str, *, python_version: str, implementation: str, platform: str) -> str:
@@ -64,7 +71,7 @@ class BuildStore:
         return self._root / lock_hash
 
     def find(self, lock_hash: str) -> ReadyBuild | None:
-        """The complete build of a lock; None when there is none, or when its interpreter has gone."""
+        """The complete build of a lock; None when there is none, its interpreter has gone, or it was moved in vain."""
         folder = self.directory(lock_hash)
         try:
             stored = json.loads((folder / _MARKER).read_bytes())
@@ -72,6 +79,8 @@ class BuildStore:
             return None
         # `exists` follows the link: an interpreter that was removed leaves a link to nothing.
         if not (folder / "bin" / "python").exists() or not Path(stored.get("interpreter_path") or "/").exists():
+            return None
+        if (place := stored.get("place")) and self._place_of(folder) != Path(place):
             return None
         packages = tuple(Package(**(one | {"requires": tuple(one.get("requires", ()))})) for one in stored["packages"])
         return ReadyBuild(**(stored | {"packages": packages}))
@@ -85,34 +94,35 @@ class BuildStore:
         self._root.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._root))
 
-    def publish(self, folder: Path, ready: ReadyBuild) -> None:
-        """Mark the environment in `folder` as complete and give it its name; an equal one that is there stays.
+    def reserve(self) -> Path:
+        """A directory to make an environment in that cannot be moved; it is short, as its files will name it."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=_PLACE, dir=self._root))
+        place.chmod(0o755)
+        return place
 
-        1. The marker reaches the disk. 2. What has the name and is not usable is put aside. 3. Renamed into place.
+    def give_back(self, place: Path, lock_hash: str) -> None:
+        """Remove a place that `reserve` gave, unless it was published."""
+        if self._place_of(self.directory(lock_hash)) != place:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def publish(self, made: Path, ready: ReadyBuild) -> None:
+        """Mark an environment as complete and give it its name; an equal one that is there stays.
+
+        1. The marker reaches the disk. 2. What has the name and is not usable is put aside. 3. Renamed, or linked
+        to, which happens at once.
         """
-        _write_durably(folder / "venv" / _MARKER, json.dumps(asdict(ready), indent=1).encode())
+        _write_durably(made / _MARKER, json.dumps(asdict(ready), indent=1).encode())
         target = self.directory(ready.lock_hash)
-        if target.exists():
+        if os.path.lexists(target):
             if self.find(ready.lock_hash) is not None:
                 return
             self.abandon(self.put_aside(ready.lock_hash))
-        (folder / "venv").rename(target)
+        if made.name.startswith(_PLACE):
+            target.symlink_to(made.name)
+        else:
+            made.rename(target)
         _sync_directory(self._root)
-
-    def publish_alias(self, ready: ReadyBuild) -> None:
-        """Publish a build that is another Python as it is: a directory with nothing but a `python` that starts it."""
-        folder = self.begin()
-        try:
-            programs = folder / "venv" / "bin"
-            programs.mkdir(parents=True)
-            # Not a link: Python would look for its library beside it.
-            starter = f'#!/bin/sh\nexec {shlex.quote(ready.interpreter_path)} "$@"\n'
-            for name in ("python", "python3"):
-                (programs / name).write_text(starter, "utf-8")
-                (programs / name).chmod(0o755)
-            self.publish(folder, ready)
-        finally:
-            self.abandon(folder)
 
     def put_aside(self, lock_hash: str) -> Path:
         """Take its name from a build, all at once; what is answered is for `abandon`, or for the next start."""
@@ -128,11 +138,13 @@ class BuildStore:
         """The locks of all directories that were complete before a moment, or never became so."""
         if not self._root.exists():
             return []
-        complete = [entry for entry in self._root.iterdir() if not entry.name.startswith((_UNFINISHED, _UNWANTED))]
+        complete = [entry for entry in self._root.iterdir() if not entry.name.startswith(".")]
         return [entry.name for entry in complete if _made_at(entry) < moment]
 
     def abandon(self, folder: Path) -> None:
         """Remove a directory that `begin` or `put_aside` gave, finished or not."""
+        if (place := self._place_of(folder / "venv")) is not None:
+            shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> int:
@@ -143,11 +155,21 @@ class BuildStore:
         """
         end_processes_below(self._root / _UNFINISHED)
         with suppress(FileNotFoundError):
-            left = [entry for entry in self._root.iterdir() if entry.name.startswith((_UNFINISHED, _UNWANTED))]
+            entries = list(self._root.iterdir())
+            linked = {self._place_of(entry) for entry in entries}
+            left = [one for one in entries if one.name.startswith(".") and one not in linked]
             for entry in left:
                 shutil.rmtree(entry, ignore_errors=True)
             return len(left)
         return 0
+
+    def _place_of(self, entry: Path) -> Path | None:
+        """Where a link to a place leads; None when it is none."""
+        try:
+            target = entry.readlink()
+        except OSError:
+            return None
+        return self._root / target if target.parts == (target.name,) and target.name.startswith(_PLACE) else None
 
 
 def _made_at(folder: Path) -> float:

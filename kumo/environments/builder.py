@@ -20,7 +20,9 @@ from kumo.clock import Clock
 from kumo.db.changes import announce
 from kumo.db.session import Database
 from kumo.environments import builds, service
-from kumo.environments.assembly import Assembled, Assembler, BuildFailed, BuildOrder
+from kumo.environments.assembly import Assembled, Assembler
+from kumo.environments.backend import BuildFailed, BuildOrder
+from kumo.environments.backends import backends_for
 from kumo.environments.build_log import BuildLog, build_log_path
 from kumo.environments.build_store import BuildStore
 from kumo.environments.declared import read_declared
@@ -68,8 +70,7 @@ class BuilderLoop:
         self._store = BuildStore(settings.home)
         self._assembler = Assembler(
             settings=settings,
-            uv=uv,
-            interpreters=interpreters or Interpreters(uv),
+            backends=backends_for(settings, uv, interpreters or Interpreters(uv)),
             store=self._store,
             imports=Imports(settings.home),
         )
@@ -302,6 +303,7 @@ class BuilderLoop:
                 python_version=ready.python_version,
                 interpreter_path=ready.interpreter_path or None,
                 packages=[asdict(package) for package in ready.packages],
+                variables=ready.variables,
                 size_bytes=sum(package.size_bytes for package in ready.packages),
                 ended_at=self._clock(),
                 log_bytes=log_bytes,

@@ -90,6 +90,7 @@ async def request_build(
     """
     environment.snapshot_id = snapshot_id
     environment.spec_hash = spec.content_hash()
+    environment.backend = spec.backend
     latest = await build_or_none(session, environment.latest_build_id)
     if latest is None or latest.state != BuildState.QUEUED or latest.spec_hash != environment.spec_hash:
         latest = _next_generation(environment, spec, now)
@@ -131,6 +132,7 @@ async def follow_declaration(
         await request_build(session, environment, spec, snapshot_id=snapshot_id, now=now)
         return
     environment.spec_hash = active.spec_hash
+    environment.backend = spec.backend
     environment.wanted_build_id = None
 
 

@@ -5,7 +5,8 @@ The first of these that is there decides:
 1. the PEP 723 header of the script that the command runs;
 2. `pyproject.toml` with `uv.lock`;
 3. `pyproject.toml` with dependencies in `[project]`;
-4. `requirements.txt`, with the files of the project that it names.
+4. `requirements.txt`, with the files of the project that it names;
+5. `environment.yml`, or `environment.yaml`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from kumo.environments.environment_yml import conda_spec
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.requirements import check_requirement, include_of, logical_lines, parse_packages
 from kumo.environments.spec import EnvironmentSpec
@@ -38,7 +40,7 @@ _MOST_INCLUDES = 50
 class Declaration:
     """What a project declares, and where it says so."""
 
-    source: str  # "pep723", "uv.lock", "pyproject.toml" or "requirements.txt"
+    source: str  # "pep723", "uv.lock", "pyproject.toml", "requirements.txt" or "environment.yml"
     spec: EnvironmentSpec
 
 
@@ -56,6 +58,7 @@ def declaration_of(files: Mapping[str, bytes] | ReadFile, script: str | None = N
         _locked(read, project)
         or _with_dependencies(read, project)
         or _requirements_file(read, project)
+        or _environment_yml(read)
         or _without_dependencies(read, project)
     )
 
@@ -282,3 +285,13 @@ def _requirements_file(read: ReadFile, pyproject: _Pyproject | None) -> Declarat
         constraints=tuple(reader.constraints),
     )
     return Declaration(source="requirements.txt", spec=spec)
+
+
+# --- environment.yml -------------------------------------------------------------------------------------------------
+
+
+def _environment_yml(read: ReadFile) -> Declaration | None:
+    for path in ("environment.yml", "environment.yaml"):
+        if (text := _text(read, path)) is not None:
+            return Declaration(source="environment.yml", spec=conda_spec(text, at=path, path=path))
+    return None

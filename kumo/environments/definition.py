@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kumo.environments.addresses import check_index_url, check_proxy, check_wheel_folder
+from kumo.environments.environment_yml import conda_spec
 from kumo.environments.pythons import parse_python_request
 from kumo.environments.requirements import parse_packages, parse_requirements
 from kumo.environments.spec import EnvironmentSpec
@@ -17,7 +18,7 @@ _ACCESS = ("index_url", "extra_index_urls", "proxy", "wheel_folder", "use_index"
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentDefinition:
-    """Everything that a person decides about an environment; exactly one of the last four is given."""
+    """Everything that a person decides about an environment; exactly one of the last five is given."""
 
     name: str
     python: str | None = None
@@ -29,17 +30,20 @@ class EnvironmentDefinition:
     import_check: bool = True
     packages: tuple[str, ...] | None = None
     requirements: str | None = None
+    environment_yml: str | None = None
     project_id: int | None = None
     interpreter_id: int | None = None
     interpreter_path: str | None = None  # of the one above
 
     @property
     def source(self) -> str:
-        """Which of the four says what is needed."""
+        """Which of the five says what is needed."""
         if self.interpreter_id is not None:
             return "interpreter"
         if self.project_id is not None:
             return "project"
+        if self.environment_yml is not None:
+            return "conda"
         return "packages" if self.requirements is None else "requirements"
 
 
@@ -66,12 +70,14 @@ def spec_of(definition: EnvironmentDefinition, declared: EnvironmentSpec | None 
     if definition.interpreter_id is not None:
         if definition.python is not None:
             raise InvalidInput.at("python", "A Python that is used as it is has its version already; leave this out.")
-        return EnvironmentSpec(interpreter=definition.interpreter_path)
+        return EnvironmentSpec(backend="existing", interpreter=definition.interpreter_path)
     python = None if definition.python is None else parse_python_request(definition.python).text
     access = _access(definition)
     if definition.project_id is not None:
         declared = declared or EnvironmentSpec()
         return replace(declared, python=python or declared.python, **access)
+    if definition.environment_yml is not None:
+        return replace(conda_spec(definition.environment_yml), python=python, **access)
     if definition.requirements is not None:
         requirements = parse_requirements(definition.requirements)
     else:

@@ -19,6 +19,7 @@ class HeldByOthers(Conflict):
     def __init__(self, definition: EnvironmentDefinition) -> None:
         where = {
             "project": "what its project declares; change the project's files",
+            "conda": "what its environment.yml asks for; change that",
             "interpreter": "what its interpreter has; install it there",
         }[definition.source]
         super().__init__(f"Environment {definition.name!r} holds {where}.")

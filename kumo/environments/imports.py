@@ -15,14 +15,14 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kumo.environments import import_check
+from kumo.environments.backend import Foundation
 from kumo.environments.build_log import BuildLog
 from kumo.environments.installed import Installed, InstalledPackage
-from kumo.environments.interpreters import Interpreter
 from kumo.environments.tools import run_tool
 
 _TIMEOUT_SECONDS = 60
@@ -37,18 +37,30 @@ class CannotBeImported:
     output: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class TriedBuild:
+    """What is to be tried: a directory that has been filled, and what runs would find there."""
+
+    place: Path
+    python: Foundation
+    installed: Installed
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 class Imports:
     """Tries imports, and remembers what went well in files of the data directory."""
 
     def __init__(self, home: Path) -> None:
         self._remembered = home / "cache" / "imports"
 
-    async def check(
-        self, environment: Path, installed: Installed, interpreter: Interpreter, log: BuildLog
-    ) -> CannotBeImported | None:
-        """Import the modules of all packages that were asked for by name; None when nothing is wrong with them."""
+    async def check(self, build: TriedBuild, log: BuildLog, *, folder: Path) -> CannotBeImported | None:
+        """Import the modules of all packages that were asked for by name; None when nothing is wrong with them.
+
+        `folder` is the home of what is imported: some packages write into it.
+        """
+        installed = build.installed
         marks = {
-            one.name: self._remembered / _mark(installed.closure(one.name), interpreter)
+            one.name: self._remembered / _mark(installed.closure(one.name), build.python)
             for one in installed.packages.values()
             if one.is_direct and one.modules
         }
@@ -57,23 +69,24 @@ class Imports:
             return None
         packages = [installed.packages[name] for name in unknown]
         log.line(f"Importing {', '.join(module for one in packages for module in one.modules)}")
-        wrong = await self._import(environment, packages, log)
+        wrong = await self._import(build, packages, log, folder)
         if wrong is None:
             await asyncio.to_thread(_remember, [marks[name] for name in unknown])
         return wrong
 
     async def _import(
-        self, environment: Path, packages: Sequence[InstalledPackage], log: BuildLog
+        self, build: TriedBuild, packages: Sequence[InstalledPackage], log: BuildLog, folder: Path
     ) -> CannotBeImported | None:
+        programs = build.place / "bin"
         owner_of = {module: one.name for one in packages for module in one.modules}
-        folder = environment.parent
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 end = await run_tool(
-                    [str(environment / "bin" / "python"), "-I", import_check.__file__],
-                    # A home of its own: some packages write into it when they are imported.
+                    [str(programs / "python"), "-I", import_check.__file__],
                     environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-                    | {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "TMPDIR": str(folder)},
+                    | {"PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+                    | {"HOME": str(folder), "TMPDIR": str(folder)}
+                    | dict(build.variables),
                     folder=folder,
                     sent=json.dumps(list(owner_of)).encode() + b"\n",
                     on_errors=log.raw,
@@ -99,9 +112,9 @@ class Imports:
         return CannotBeImported(sentence=f"{whose}, but {what}.", output=end.errors.decode("utf-8", "replace"))
 
 
-def _mark(closure: Sequence[InstalledPackage], interpreter: Interpreter) -> str:
-    python = (interpreter.version, interpreter.implementation, interpreter.architecture, str(interpreter.path))
-    return hashlib.sha256("\0".join([*python, *(one.digest for one in closure)]).encode()).hexdigest()
+def _mark(closure: Sequence[InstalledPackage], python: Foundation) -> str:
+    stands_on = (python.version, python.implementation, python.architecture, str(python.path))
+    return hashlib.sha256("\0".join([*stands_on, *(one.digest for one in closure)]).encode()).hexdigest()
 
 
 def _remember(marks: Sequence[Path]) -> None:

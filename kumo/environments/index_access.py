@@ -68,9 +68,12 @@ class IndexAccess:
             found["UV_INDEX"] = " ".join(named)
         if self.wheel_folder:
             found["UV_FIND_LINKS"] = self.wheel_folder
-        if proxy := self.proxy_with_password():
-            found |= dict.fromkeys(_PROXIES, proxy)
-        return found
+        return found | self.proxy_variables()
+
+    def proxy_variables(self) -> dict[str, str]:
+        """Where every tool looks for a proxy; empty without one."""
+        proxy = self.proxy_with_password()
+        return {} if proxy is None else dict.fromkeys(_PROXIES, proxy)
 
     def credential_for(self, url: str) -> Credential | None:
         """The most specific one for an address."""
@@ -180,13 +183,16 @@ def unseal(vault: Vault, kept: bytes | None) -> tuple[Credential, ...]:
 def addresses_of(settings: Settings, spec: EnvironmentSpec) -> list[str]:
     """All addresses that a credential can be for."""
     access = access_for(settings, spec)
-    return [url for url in (access.index_url, *access.extra_index_urls, access.proxy) if url]
+    alias = settings.conda_channel_alias
+    channels = (name if "://" in name else f"{alias}/{name}" for name in spec.channels if "://" in name or alias)
+    return [url for url in (access.index_url, *access.extra_index_urls, access.proxy, *channels) if url]
 
 
 def check_settings(settings: Settings) -> None:
     """Refuse at start what every build would stumble over."""
     try:
-        for url in (settings.package_index_url, *_words(settings.package_extra_index_urls)):
+        own = (settings.package_index_url, settings.conda_channel_alias)
+        for url in (*own, *_words(settings.package_extra_index_urls)):
             if url is not None:
                 check_index_url(url)
         if settings.package_proxy is not None:

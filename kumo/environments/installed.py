@@ -54,16 +54,17 @@ def read_installed(
     """The packages of an environment; `direct` is what was asked for, which decides about extras."""
     found: dict[str, InstalledPackage] = {}
     for metadata in environment.glob("lib/python*/site-packages/*.dist-info"):
-        if (one := _read(metadata)) is not None:
+        if (one := read_distribution(metadata)) is not None:
             found[one.name] = one
     markers = _markers(python_version, implementation)
     asked = [one for one in direct if one.marker is None or one.marker.evaluate(markers)]
     return Installed(packages=_connected(found, asked, markers))
 
 
-def _read(metadata: Path) -> InstalledPackage | None:
+def read_distribution(metadata: Path) -> InstalledPackage | None:
+    """One package by the directory of its metadata; None when that says nothing."""
     try:
-        headers = _headers(metadata / "METADATA")
+        headers = headers_of(metadata / "METADATA")
         record = (metadata / "RECORD").read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
@@ -73,13 +74,14 @@ def _read(metadata: Path) -> InstalledPackage | None:
         name=canonicalize_name(name),
         version=version,
         size_bytes=sum(int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()),  # noqa: PLR2004 - its columns
-        modules=_modules([row[0] for row in rows]),
+        modules=modules_of([row[0] for row in rows]),
         digest=hashlib.sha256(record.encode()).hexdigest(),
         wishes=tuple(_requirements(value for header, value in headers if header == "requires-dist")),
     )
 
 
-def _headers(path: Path) -> list[tuple[str, str]]:
+def headers_of(path: Path) -> list[tuple[str, str]]:
+    """The headers of a file with metadata, their names in small letters."""
     found = []
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -98,7 +100,8 @@ def _requirements(lines: Iterable[str]) -> Iterable[Requirement]:
             continue
 
 
-def _modules(files: Sequence[str]) -> tuple[str, ...]:
+def modules_of(files: Sequence[str]) -> tuple[str, ...]:
+    """What can be imported of files in `site-packages`, at the top."""
     found = set()
     for file in files:
         parts = PurePosixPath(file).parts

@@ -34,11 +34,12 @@ class Environment(Base):
     id: Mapped[int] = id_column()
     version: Mapped[int] = mapped_column(default=1)
     name: Mapped[str] = mapped_column(String(100))
-    backend: Mapped[str] = mapped_column(String(20), default="uv")
+    backend: Mapped[str] = mapped_column(String(20), default="uv")  # of what was asked for last
     python: Mapped[str | None] = mapped_column(String(100))  # as it was asked for; None takes the default
-    source: Mapped[str] = mapped_column(String(20))  # which of the next five says what is needed
+    source: Mapped[str] = mapped_column(String(20))  # which of the next six says what is needed
     packages: Mapped[list[str] | None] = mapped_column(JSON)
     requirements: Mapped[str | None] = mapped_column(Text)
+    environment_yml: Mapped[str | None] = mapped_column(Text)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
     interpreter_id: Mapped[int | None] = mapped_column(ForeignKey("interpreters.id"))
     interpreter_path: Mapped[str | None] = mapped_column(Text)  # of the one above, which is used as it is
@@ -89,6 +90,7 @@ class Build(Base):
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
     packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`
+    variables: Mapped[dict[str, str] | None] = mapped_column(JSON)  # what runs in it find in their environment
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of all packages, whether or not others share them
     error: Mapped[str | None] = mapped_column(Text)
     error_output: Mapped[str | None] = mapped_column(Text)  # the end of what the tool that failed printed, as it is

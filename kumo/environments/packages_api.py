@@ -53,6 +53,16 @@ class NothingBuilt(Conflict):
         super().__init__(f"Environment {environment.name!r} has no build in use. Wait for its build.")
 
 
+class NotOfAnIndex(Conflict):
+    """The packages are those of conda's channels, which cannot be asked for newer ones."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(
+            f"Environment {environment.name!r} is made by conda; build it again to take the newest that its "
+            "environment.yml allows."
+        )
+
+
 @router.get(
     "/environments/{environment_id}/packages",
     summary="List the installed packages",
@@ -116,9 +126,12 @@ async def list_outdated(
         build = await builds.build_or_none(session, environment.active_build_id)
     if build is None or build.state != BuildState.READY or build.lock_hash is None:
         raise NothingBuilt(environment)
+    spec = EnvironmentSpec.from_json(build.spec)
+    if spec.backend == "conda":
+        raise NotOfAnIndex(environment)
     access = access_for(
         settings,
-        EnvironmentSpec.from_json(build.spec),
+        spec,
         unseal(request.app.state.vault, environment.credentials),
     )
     python = builds.bin_directory(build, settings) / "python"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from kumo.environments.environment_yml import LONGEST_TEXT
 from kumo.http import Input, RowId, UtcMoment
 
 _BUILD_EXAMPLE: JsonDict = {
@@ -352,15 +353,23 @@ class FoundPackages(BaseModel):
 
 
 class EnvironmentFields(Input):
-    """What a person decides about an environment; packages, requirements, project or interpreter say what it holds."""
+    """What a person decides about an environment; one of the sources says what it holds."""
 
     python: Python = None
     packages: Packages = None
     requirements: Requirements = None
-    source: Annotated[
-        Literal["packages", "requirements", "project", "interpreter"] | None,
+    environment_yml: Annotated[
+        str | None,
         Field(
-            description="`project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, "
+            max_length=LONGEST_TEXT,
+            description="The text of an environment.yml, instead of `packages`: conda makes the builds.",
+        ),
+    ] = None
+    source: Annotated[
+        Literal["packages", "requirements", "conda", "project", "interpreter"] | None,
+        Field(
+            description="`conda` needs `environment_yml`; `project` takes what `project_id` declares, "
+            "`interpreter` uses `interpreter_id` as it is, "
             "with what it holds; otherwise it follows from the rest."
         ),
     ] = None
@@ -391,7 +400,9 @@ class EnvironmentCreate(EnvironmentFields):
     )
 
     name: Name
-    backend: Literal["uv"] = "uv"
+    backend: Annotated[
+        Literal["uv", "conda"] | None, Field(description="What makes its builds; it follows from the rest.")
+    ] = None
 
 
 class EnvironmentChange(EnvironmentFields):
@@ -408,11 +419,15 @@ class EnvironmentOut(BaseModel):
     id: int
     version: int
     name: str
-    backend: str
+    backend: Annotated[
+        Literal["uv", "conda", "existing"],
+        Field(description="What makes its builds; `existing` where a Python is used as it is."),
+    ]
     python: str | None
-    source: Literal["packages", "requirements", "project", "interpreter"]
+    source: Literal["packages", "requirements", "conda", "project", "interpreter"]
     packages: list[str] | None
     requirements: str | None
+    environment_yml: str | None
     project_id: int | None
     interpreter_id: int | None
     index_url: str | None

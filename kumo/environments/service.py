@@ -22,8 +22,8 @@ from kumo.secrets import Vault
 
 # Everything that decides what is built, as the definition and the table name it.
 _SPEC = (
-    *("python", "packages", "requirements", "project_id", "interpreter_id", "interpreter_path", "index_url"),
-    *("extra_index_urls", "proxy", "wheel_folder", "use_index", "import_check"),
+    *("python", "packages", "requirements", "environment_yml", "project_id", "interpreter_id", "interpreter_path"),
+    *("index_url", "extra_index_urls", "proxy", "wheel_folder", "use_index", "import_check"),
 )
 
 
@@ -64,7 +64,7 @@ async def create(
 ) -> Environment:
     """Make an environment and ask for its first build; `declared` is what its project declares."""
     definition = checked(definition)
-    environment = Environment(**_columns(definition), backend="uv", created_at=now, updated_at=now)
+    environment = Environment(**_columns(definition), created_at=now, updated_at=now)
     session.add(environment)
     await _flush_name(session, definition.name)
     await request_build(session, environment, declared, now)

@@ -1,4 +1,4 @@
-"""Running the tools that builds need: uv, and the Pythons that it finds or makes.
+"""Running the tools that builds need: uv, the solver of conda, and the Pythons that they find or make.
 
 Each is a process of its own session, so that it and all that it starts can be ended together.
 """
@@ -27,6 +27,14 @@ class ToolEnd:
     code: int
     output: bytes  # of standard output, all of it
     errors: bytes  # the end of standard error
+
+
+class ToolFailed(Exception):
+    """A tool ended with an error; the message is one sentence that says why, `output` is what it printed."""
+
+    def __init__(self, message: str, *, output: str) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 async def run_tool(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from uv import find_uv_bin
 
 from kumo.environments.index_access import IndexAccess
 from kumo.environments.places import installed_by_kumo, interpreter_folders
-from kumo.environments.tools import OnOutput, run_tool
-from kumo.environments.uv_failures import explain, explain_install
+from kumo.environments.tools import OnOutput, ToolFailed, run_tool
+from kumo.environments.uv_failures import FULL_DISK, explain, explain_install
 from kumo.errors import Unavailable
 from kumo.settings import Settings
 
@@ -38,6 +39,12 @@ _PASSED_ON_PREFIXES = ("UV_INDEX", "UV_HTTP_", "UV_CONCURRENT_")
 _NO_ACCESS = IndexAccess()
 
 
+def _also_in(given: Path, access: IndexAccess) -> list[str]:
+    """A directory of wheels beside that of the environment: what is named here replaces what stands in variables."""
+    folders = [str(given), *([access.wheel_folder] if access.wheel_folder else [])]
+    return [word for folder in folders for word in ("--find-links", folder)]
+
+
 def _unheard(_printed: bytes) -> None:
     pass
 
@@ -51,12 +58,8 @@ class NewerVersion:
     latest_version: str
 
 
-class UvFailed(Exception):
-    """uv ended with an error; the message is one sentence that says why, `output` is what uv printed."""
-
-    def __init__(self, message: str, *, output: str) -> None:
-        super().__init__(message)
-        self.output = output
+class UvFailed(ToolFailed):
+    """uv ended with an error."""
 
     @property
     def names_unknown_package(self) -> bool:
@@ -111,14 +114,28 @@ class Uv:
             printed = end.errors.decode("utf-8", "replace")
             raise UvFailed(explain_install(printed, version), output=printed)
 
-    async def compile(self, folder: Path, interpreter: Path, *, access: IndexAccess, on_output: OnOutput) -> None:
-        """Resolve `requirements.in` (and `constraints.txt`) of a folder into its `lock.txt`, with hashes."""
+    async def compile(  # noqa: PLR0913 - one command's own options
+        self,
+        folder: Path,
+        interpreter: Path,
+        *,
+        access: IndexAccess,
+        on_output: OnOutput,
+        given: Path | None = None,
+        provided: Collection[str] = (),
+    ) -> None:
+        """Resolve `requirements.in` (and `constraints.txt`) of a folder into its `lock.txt`, with hashes.
+
+        What is `provided` by others is left out of the lock; `given` is a directory with wheels that tell of it.
+        """
         constraints = ["--constraints", "constraints.txt"] if (folder / "constraints.txt").exists() else []
         await self._run(
             [
                 *("pip", "compile", "requirements.in", *constraints, "--output-file", "lock.txt", "--generate-hashes"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--python", str(interpreter)),
                 *access.arguments(),
+                *([] if given is None else _also_in(given, access)),
+                *(word for name in provided for word in ("--no-emit-package", name)),
             ],
             folder=folder,
             access=access,
@@ -165,29 +182,33 @@ class Uv:
             on_output=on_output,
         )
 
-    async def install(  # noqa: PLR0913 - one command's own options
-        self,
-        target: Path,
-        lock: Path,
-        *,
-        access: IndexAccess,
-        require_hashes: bool,
-        offline: bool,
-        on_output: OnOutput,
+    async def install(
+        self, target: Path, lock: Path, *, access: IndexAccess, on_output: OnOutput, is_addition: bool = False
     ) -> None:
-        """Put exactly what the lock names into an environment."""
-        await self._run(
-            [
-                *("pip", "sync", str(lock), "--python", str(target / "bin" / "python"), "--link-mode", "hardlink"),
-                "--no-compile-bytecode",
-                *(["--require-hashes"] if require_hashes else []),
-                *(["--offline"] if offline else []),
-                *access.arguments(),
-            ],
-            folder=lock.parent,
-            access=access,
-            on_output=on_output,
-        )
+        """Put exactly what the lock names into an environment; an addition leaves what is there already.
+
+        It is tried without the network first: the lock fixes every file, and asking the index costs more than
+        installing.
+        """
+        text = await asyncio.to_thread(lock.read_text, "utf-8")
+        command = [
+            *(["pip", "install", "--no-deps", "--break-system-packages", "-r"] if is_addition else ["pip", "sync"]),
+            *(str(lock), "--python", str(target / "bin" / "python"), "--link-mode", "hardlink"),
+            "--no-compile-bytecode",
+            # A commit of git is its own hash, and cannot have another.
+            *(["--require-hashes"] if "@ git+" not in text else []),
+            *access.arguments(),
+        ]
+        printed = bytearray()
+        try:
+            await self._run([*command, "--offline"], folder=lock.parent, access=access, on_output=printed.extend)
+        except UvFailed as error:
+            if not self._settings.package_index_offline and str(error) != FULL_DISK:
+                await self._run(command, folder=lock.parent, access=access, on_output=on_output)
+                return
+            on_output(bytes(printed))
+            raise
+        on_output(bytes(printed))
 
     async def _run(
         self,

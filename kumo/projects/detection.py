@@ -27,7 +27,7 @@ _BLOCK_START = re.compile(r"^# /// script[ \t]*$", re.MULTILINE)
 class DeclaredEnvironment:
     """Where the project says what it needs; None when nowhere."""
 
-    source: str | None  # "pep723", "uv.lock", "pyproject.toml" or "requirements.txt"
+    source: str | None  # "pep723", "uv.lock", "pyproject.toml", "requirements.txt" or "environment.yml"
     python: str | None  # as written there: ">=3.11", "3.12"
 
 
@@ -62,6 +62,8 @@ def _environment(paths: Sequence[str], read: ReadFile, commands: Sequence[str]) 
         return DeclaredEnvironment(source="requirements.txt", python=python)
     if (header := _script_header(read, commands)) is not None:
         return DeclaredEnvironment(source="pep723", python=_string(header.get("requires-python")) or python)
+    if there.intersection(("environment.yml", "environment.yaml")):
+        return DeclaredEnvironment(source="environment.yml", python=None)
     return DeclaredEnvironment(source="pyproject.toml" if project else None, python=python)
 
 

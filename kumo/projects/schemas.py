@@ -202,7 +202,7 @@ class SnapshotList(BaseModel):
 class EnvironmentFound(BaseModel):
     """Where the project says what it needs, and for which Python."""
 
-    source: Literal["pep723", "uv.lock", "pyproject.toml", "requirements.txt"] | None
+    source: Literal["pep723", "uv.lock", "pyproject.toml", "requirements.txt", "environment.yml"] | None
     python: str | None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class Ready:
     interpreter: Path
     # A Python that is used as it is, with the programs beside it; the build has nothing but a `python` that starts it.
     as_it_is: Path | None = None
+    # What the build sets in its runs, such as where its data lie; what people give goes before it.
+    set_by_build: Mapping[str, str] = field(default_factory=dict)
     variables: Resolved = NOTHING
 
     @property
@@ -230,7 +233,12 @@ class Preparation:
     def _in_build(self, build: Build) -> Ready:
         python = builds.bin_directory(build, self._settings) / "python"
         own = build.spec.get("interpreter")
-        return Ready(build_id=build.id, interpreter=python, as_it_is=None if own is None else Path(own))
+        return Ready(
+            build_id=build.id,
+            interpreter=python,
+            as_it_is=None if own is None else Path(own),
+            set_by_build=build.variables or {},
+        )
 
     async def _judge(self, session: AsyncSession, build: Build, now: datetime) -> Ready | Waits | Impossible:
         state = BuildState(build.state)
@@ -252,7 +260,7 @@ class Preparation:
         """The script's whole environment: nothing of the server's own but what every program needs."""
         outputs = str(output_directory(self._settings, run.project_id))
         given = ready.variables.environment
-        base = self._passed_on | told | given
+        base = self._passed_on | told | dict(ready.set_by_build) | given
         return base | {
             "PATH": f"{ready.search_path}:{self._passed_on['PATH']}",
             "PYTHONPATH": os.pathsep.join(path for path in (given.get("PYTHONPATH"), self._support) if path),

@@ -9,6 +9,7 @@ import pytest
 
 from kumo.runs.preparation import WAITS_FOR_BUILD
 from tests.acceptance.api import bring_project, built, log_of, make_task, request_run, run_to_end, show_run, until
+from tests.environments.conda_channel import CondaChannel, environment_yml
 from tests.environments.package_index import PackageIndex, serve_packages
 from tests.environments.test_building import processes_in
 from tests.server import KumoServer
@@ -73,3 +74,40 @@ def test_a_build_that_was_killed_twice_is_made_by_the_third_server(server: KumoS
     run = until(lambda: found if (found := show_run(server, run_id))["state"] == "succeeded" else None)
     assert log_of(server, run["id"]) == b"1.0\n"
     assert run_to_end(server, task_id)["build_id"] == build["id"]
+
+
+def test_a_build_of_conda_that_was_killed_twice_is_made_by_the_third_server(
+    server: KumoServer, index: PackageIndex, tmp_path: Path
+) -> None:
+    channel = CondaChannel(tmp_path / "channel")
+    channel.add_python()
+    channel.add_module("water", "1.0")
+    index.folder = channel.root
+    address = index.url.replace("/simple", "/channel")
+    text = environment_yml("python", "water", channels=[address])
+    project_id = bring_project(
+        server, "killed", {"main.py": "import water; print(water.VERSION)", "environment.yml": text}
+    )
+    index.held.clear()
+    index.holds = "repodata"  # asks for packages
+    created = server.client.post("/environments", json={"name": "killed", "project_id": project_id}).json()
+    task_id = make_task(server, project_id, "python main.py", environment_id=created["id"])
+    run_id = request_run(server, task_id)
+    kill_while_it_waits_for(server, index)
+
+    index.holds = "water-1.0"  # downloads into the place where it stays
+    server.start()
+    assert index.asked.wait(60)
+    server.kill()
+    assert usable_builds(server) == []
+    assert {name.split("-")[0] for name in unfinished_builds(server)} == {".tmp", ".at"}
+
+    server.start()
+    index.held.set()
+    build = built(server, created["id"])
+    assert (build["state"], build["generation"]) == ("ready", 1)
+    assert usable_builds(server) == [build["lock_hash"]]
+    until(lambda: len(unfinished_builds(server)) == 1, what="that nothing is left but the place of the build")
+    assert processes_in(server.home / "builds") == []
+    run = until(lambda: found if (found := show_run(server, run_id))["state"] == "succeeded" else None)
+    assert log_of(server, run["id"]) == b"1.0\n"

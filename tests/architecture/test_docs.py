@@ -91,9 +91,10 @@ def test_every_package_of_kumo_has_its_line_in_the_architecture() -> None:
 
 def test_every_dependency_is_argued_and_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    running, developing, _web = (DOCS / "dependencies.md").read_text("utf-8").split("\n## ")[1:]
+    running, conda, developing, _web = (DOCS / "dependencies.md").read_text("utf-8").split("\n## ")[1:]
     for page, groups in (
         (running, [project["project"]["dependencies"]]),
+        (conda, [project["project"]["optional-dependencies"]["conda"]]),
         (developing, project["dependency-groups"].values()),
     ):
         names = {re.split(r"[\[<>=~ ]", line)[0] for group in groups for line in group}

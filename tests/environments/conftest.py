@@ -17,7 +17,9 @@ from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
 from kumo.environments import api, builds_api, interpreters_api, log_api, packages_api
-from kumo.environments.assembly import Assembled, Assembler, BuildOrder
+from kumo.environments.assembly import Assembled, Assembler
+from kumo.environments.backend import BuildOrder
+from kumo.environments.backends import backends_for
 from kumo.environments.build_log import BuildLog
 from kumo.environments.build_store import BuildStore
 from kumo.environments.builder import BuilderLoop
@@ -100,11 +102,12 @@ class Workbench:
 
     def __init__(self, settings: Settings, interpreters: Interpreters) -> None:
         self.home = settings.home
+        self.interpreters = interpreters
+        self.uv = Uv(settings)
         self.store = BuildStore(settings.home)
         self.assembler = Assembler(
             settings=settings,
-            uv=Uv(settings),
-            interpreters=interpreters,
+            backends=backends_for(settings, self.uv, interpreters),
             store=self.store,
             imports=Imports(settings.home),
         )

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ class PackageIndex:
         self.files: dict[str, dict[str, bytes]] = {}  # package → file name → content
         self.requires_python: dict[str, str] = {}  # file name → specifier
         self.yanked: dict[str, str] = {}  # file name → why
+        self.folder: Path | None = None  # whose files are offered at /channel, as a channel of conda
         self.requests: list[str] = []
         self.lists_as_json = False
         self.status: int | None = None  # answered instead of anything else
@@ -37,6 +39,12 @@ class PackageIndex:
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self._server.server_port}/simple"
+
+    def leave(self) -> str:
+        """Stop to answer, for good; gives the host and port where nobody listens any more."""
+        self._server.shutdown()
+        self._server.server_close()
+        return f"127.0.0.1:{self._server.server_port}"
 
     def add_wheel(
         self,
@@ -123,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, b"no", challenge=True)
         elif index.status is not None:
             self._answer(index.status, b"no")
+        elif parts[0] == "channel":
+            self._offer(index.folder, "/".join(parts[1:]))
         elif parts == ["simple"]:
             self._list(index)
         elif len(parts) == 2 and files:
@@ -130,6 +140,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, f"<html><body>{links}</body></html>".encode(), "text/html")
         elif len(parts) == 3 and parts[2] in files:
             self._answer(200, files[parts[2]], "application/zip")
+        else:
+            self._answer(404, b"not found")
+
+    def _offer(self, folder: Path | None, path: str) -> None:
+        file = None if folder is None else folder / path
+        if file is not None and file.is_file():
+            self._answer(200, file.read_bytes(), "application/octet-stream")
         else:
             self._answer(404, b"not found")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kumo.environments.assembly import BuildFailed
+from kumo.environments.backend import BuildFailed
 from kumo.environments.build_log import BuildLog
 from kumo.environments.interpreters import Interpreters
 from kumo.environments.spec import EnvironmentSpec
@@ -68,9 +68,7 @@ async def test_equal_locks_share_one_directory(workbench: Workbench, package_ind
 
 
 async def test_the_same_packages_on_another_python_are_another_build(workbench: Workbench) -> None:
-    versions = list(
-        dict.fromkeys(one.version for one in await workbench.assembler.interpreters.list() if one.supported)
-    )
+    versions = list(dict.fromkeys(one.version for one in await workbench.interpreters.list() if one.supported))
     assert len(versions) >= 2, (
         f"There is no other Python here than {versions}. Install a second one, 3.8 or newer: "
         "`.venv/bin/uv python install 3.12`, or with pyenv, or from your distribution."
@@ -113,7 +111,7 @@ async def test_a_known_lock_is_built_without_asking_the_index_for_versions(
 async def test_a_lock_of_uv_is_used_as_it_is(workbench: Workbench, package_index: PackageIndex, tmp_path: Path) -> None:
     project = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.8"\ndependencies = ["water"]\n'
     (tmp_path / "pyproject.toml").write_text(project)
-    command = [workbench.assembler.uv._binary, "lock", "--quiet", "--python", sys.executable]
+    command = [workbench.uv._binary, "lock", "--quiet", "--python", sys.executable]
     subprocess.run(
         command, cwd=tmp_path, check=True, env=os.environ | {"UV_DEFAULT_INDEX": package_index.url, "UV_NO_CACHE": "1"}
     )

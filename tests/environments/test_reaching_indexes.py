@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy import Text, cast, select
 
 from kumo.db.session import Database
-from kumo.environments.assembly import BuildFailed
+from kumo.environments.backend import BuildFailed
 from kumo.environments.builder import BuilderLoop
 from kumo.environments.index_access import Credential, Redactor, check_settings
 from kumo.environments.models import Build, Environment
@@ -140,7 +140,7 @@ async def test_the_settings_hold_for_every_environment(
     )
     check_settings(settings)
     assert PASSWORD not in repr(settings)
-    everywhere = Workbench(settings, workbench.assembler.interpreters)
+    everywhere = Workbench(settings, workbench.interpreters)
     assert names(await everywhere.build("ice")) == ["ice", "water"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.requirements import Requirement
 
-from kumo.environments.assembly import BuildFailed
+from kumo.environments.backend import BuildFailed
 from kumo.environments.installed import read_installed
 from kumo.environments.spec import EnvironmentSpec
 from tests.environments.conftest import Workbench

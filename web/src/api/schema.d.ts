@@ -2236,6 +2236,11 @@ export interface components {
          */
         EnvironmentChange: {
             /**
+             * Environment Yml
+             * @description The text of an environment.yml, instead of `packages`: conda makes the builds.
+             */
+            environment_yml?: string | null;
+            /**
              * Extra Index Urls
              * @description Further indexes; what they have is taken before `index_url`.
              */
@@ -2288,9 +2293,9 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
+             * @description `conda` needs `environment_yml`; `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            source?: ("packages" | "requirements" | "conda" | "project" | "interpreter") | null;
             /**
              * Use Index
              * @description False takes wheels of the folder alone, and asks no index.
@@ -2317,10 +2322,14 @@ export interface components {
         EnvironmentCreate: {
             /**
              * Backend
-             * @default uv
-             * @constant
+             * @description What makes its builds; it follows from the rest.
              */
-            backend: "uv";
+            backend?: ("uv" | "conda") | null;
+            /**
+             * Environment Yml
+             * @description The text of an environment.yml, instead of `packages`: conda makes the builds.
+             */
+            environment_yml?: string | null;
             /**
              * Extra Index Urls
              * @description Further indexes; what they have is taken before `index_url`.
@@ -2377,9 +2386,9 @@ export interface components {
             requirements?: string | null;
             /**
              * Source
-             * @description `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
+             * @description `conda` needs `environment_yml`; `project` takes what `project_id` declares, `interpreter` uses `interpreter_id` as it is, with what it holds; otherwise it follows from the rest.
              */
-            source?: ("packages" | "requirements" | "project" | "interpreter") | null;
+            source?: ("packages" | "requirements" | "conda" | "project" | "interpreter") | null;
             /**
              * Use Index
              * @description False takes wheels of the folder alone, and asks no index.
@@ -2399,7 +2408,7 @@ export interface components {
             /** Python */
             python: string | null;
             /** Source */
-            source: ("pep723" | "uv.lock" | "pyproject.toml" | "requirements.txt") | null;
+            source: ("pep723" | "uv.lock" | "pyproject.toml" | "requirements.txt" | "environment.yml") | null;
         };
         /**
          * EnvironmentList
@@ -2417,10 +2426,16 @@ export interface components {
          */
         EnvironmentOut: {
             active_build: components["schemas"]["BuildOut"] | null;
-            /** Backend */
-            backend: string;
+            /**
+             * Backend
+             * @description What makes its builds; `existing` where a Python is used as it is.
+             * @enum {string}
+             */
+            backend: "uv" | "conda" | "existing";
             /** Created At */
             created_at: string;
+            /** Environment Yml */
+            environment_yml: string | null;
             /** Extra Index Urls */
             extra_index_urls: string[];
             /** Id */
@@ -2453,7 +2468,7 @@ export interface components {
              * Source
              * @enum {string}
              */
-            source: "packages" | "requirements" | "project" | "interpreter";
+            source: "packages" | "requirements" | "conda" | "project" | "interpreter";
             /** Task Count */
             task_count: number;
             /** Updated At */

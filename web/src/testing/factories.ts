@@ -41,6 +41,7 @@ export function makeEnvironment(changes: Partial<Schemas['EnvironmentOut']> = {}
     source: 'packages',
     packages: ['requests>=2.31', 'rich'],
     requirements: null,
+    environment_yml: null,
     project_id: null,
     interpreter_id: null,
     index_url: null,

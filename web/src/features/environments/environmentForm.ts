@@ -16,6 +16,7 @@ export interface EnvironmentForm {
   source: Source
   packages: string
   requirements: string
+  environmentYml: string
   projectId: number | undefined
   interpreterId: number | undefined
   indexUrl: string
@@ -59,6 +60,7 @@ export function emptyForm(projectId?: number): EnvironmentForm {
     source: projectId ? 'project' : 'packages',
     packages: '',
     requirements: '',
+    environmentYml: '',
     projectId,
     interpreterId: undefined,
     indexUrl: '',
@@ -81,6 +83,7 @@ export function formOf(environment: Environment): EnvironmentForm {
     source: environment.source,
     packages: environment.packages?.join('\n') ?? '',
     requirements: environment.requirements ?? '',
+    environmentYml: environment.environment_yml ?? '',
     projectId: environment.project_id ?? undefined,
     interpreterId: environment.interpreter_id ?? undefined,
     indexUrl: environment.index_url ?? '',
@@ -112,6 +115,9 @@ export function bodyOf(form: EnvironmentForm, kept: Environment['index_credentia
       return { ...common, requirements: form.requirements }
     case 'project':
       return { ...common, source: 'project', project_id: form.projectId ?? null }
+    case 'conda':
+      // Its Python is one of its packages.
+      return { ...common, python: null, source: 'conda', environment_yml: form.environmentYml }
   }
 }
 
