@@ -245,12 +245,11 @@ class BuilderLoop:
 
     async def _order(self, build: Build, build_log: BuildLog) -> BuildOrder:
         spec = EnvironmentSpec.from_json(build.spec)
-        kept = None
-        if build.environment_id is not None:
-            async with self._database.read() as session:
-                kept = await session.scalar(
-                    select(Environment.credentials).where(Environment.id == build.environment_id)
-                )
+        async with self._database.read() as session:
+            kept = await session.scalar(select(Environment.credentials).where(Environment.id == build.environment_id))
+            locked = build if build.lock is not None else await builds.fresh_lock(session, build, self._clock())
+        if locked is not None and locked is not build:
+            build_log.line(f"Taking the lock of build {locked.id}, which asked for the same just now")
         try:
             credentials = unseal(self._vault, kept)
         except Undecryptable as error:
@@ -258,8 +257,8 @@ class BuilderLoop:
         return BuildOrder(
             spec=spec,
             access=access_for(self._settings, spec, credentials),
-            lock=build.lock,
-            lock_python=build.python_version,
+            lock=None if locked is None else locked.lock,
+            lock_python=None if locked is None else locked.python_version,
             now=self._clock(),
             log=build_log,
         )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
@@ -20,6 +20,7 @@ from kumo.settings import Settings
 
 # What a run needs and could not be built is tried again by the next run, but not by each of a burst of runs.
 _RETRY_AFTER = timedelta(seconds=60)
+_FRESH = timedelta(minutes=10)
 _NOTED_EVERY = timedelta(hours=1)
 _LOCKED = "kumo.builds"
 
@@ -145,6 +146,37 @@ def _next_generation(environment: Environment, spec: EnvironmentSpec, now: datet
 
 def _queued(spec: EnvironmentSpec, now: datetime) -> Build:
     return Build(state=BuildState.QUEUED, spec=spec.to_json(), spec_hash=spec.content_hash(), created_at=now)
+
+
+async def fresh_lock(session: AsyncSession, build: Build, now: datetime) -> Build | None:
+    """A build of somebody else that wished for the same just now, whose lock is therefore the answer here, too.
+
+    As tools keep an index's answers for ten minutes, so does this. It is not for whoever builds again, and so wants to
+    know what is new; nor for passwords, with which an index may answer otherwise, nor for a directory of wheels.
+    """
+    if build.generation not in (None, 1) or build.spec.get("wheel_folder") is not None:
+        return None
+    own = and_(
+        Build.environment_id.is_not_distinct_from(build.environment_id),
+        Build.project_id.is_not_distinct_from(build.project_id),
+    )
+    credentials = select(Environment.credentials).where(Environment.id == build.environment_id)
+    if await session.scalar(credentials) is not None:
+        return None
+    query = (
+        select(Build)
+        .outerjoin(Environment, Environment.id == Build.environment_id)
+        .where(
+            Build.spec_hash == build.spec_hash,
+            Build.state == BuildState.READY,
+            Build.created_at > now - _FRESH,
+            Environment.credentials.is_(None),
+            ~own,
+        )
+        .order_by(Build.id.desc())
+        .limit(1)
+    )
+    return await session.scalar(query)
 
 
 # --- what runs use ---------------------------------------------------------------------------------------------------

@@ -250,3 +250,40 @@ async def test_what_changed_between_two_builds_is_told(
     assert (alone["against"], alone["added"]) == (None, [{"name": "water", "version": "1.0"}])
     unknown = error(await http.get(f"{path_of(first)}/changes", params={"against": 999}), 422)
     assert unknown["details"][0]["field"] == "against"
+
+
+async def test_the_same_wish_of_a_new_environment_is_not_resolved_again(
+    http: httpx.AsyncClient, builder: BuilderLoop, clock: ManualClock
+) -> None:
+    first = await create(http, name="first", packages=["water"])
+    await builder.step(clock())
+    second = await create(http, name="second", packages=["water"])
+    await builder.step(clock())
+    await http.post(f"/environments/{second['id']}/build")
+    await builder.step(clock())
+    clock.advance(minutes=11)
+    await create(http, name="third", packages=["water"])
+    await builder.step(clock())
+    logs = [(await http.get(f"/builds/{number}/log")).text for number in (1, 2, 3, 4)]
+    took = "Taking the lock of build 1, which asked for the same just now"
+    assert [took in log for log in logs] == [False, True, False, False]
+    hashes = {(await http.get(f"/builds/{number}")).json()["lock_hash"] for number in (1, 2, 3, 4)}
+    assert len(hashes) == 1
+    assert (await http.get(f"/environments/{first['id']}")).json()["active_build"]["id"] == 1
+
+
+@pytest.mark.parametrize("of_the_first", [["index_credentials"], []])
+async def test_what_an_index_answers_to_a_password_is_not_for_others(
+    http: httpx.AsyncClient,
+    builder: BuilderLoop,
+    clock: ManualClock,
+    package_index: PackageIndex,
+    of_the_first: list[str],
+) -> None:
+    credentials = [{"url": package_index.url, "username": "ada", "password": "a-long-password"}]
+    for name in ("first", "second"):
+        given = {field: credentials for field in of_the_first if name == "first"}
+        await create(http, name=name, packages=["water"], index_url=package_index.url, **given)
+        await builder.step(clock())
+    log = (await http.get("/builds/2/log")).text
+    assert ("Taking the lock" in log) is not bool(of_the_first)

@@ -103,7 +103,7 @@ export function saysWhere(form: EnvironmentForm): boolean {
 }
 
 /** What is sent: only the source that is chosen, so that nothing typed under another tab slips in. */
-export function bodyOf(form: EnvironmentForm, kept: Environment['index_credentials'] = []): Omit<Create, 'backend'> {
+export function bodyOf(form: EnvironmentForm, kept: Environment['index_credentials'] = []): Create {
   const name = form.name.trim()
   // A Python that is used as it is has its version, and installs nothing.
   if (form.source === 'interpreter') return { name, python: null, source: 'interpreter', interpreter_id: form.interpreterId ?? null }

@@ -45,6 +45,7 @@ describe('the form', () => {
     const form = { ...emptyForm(), name: ' etl ', packages: 'requests>=2.31\n\n  rich ', requirements: 'pandas' }
     expect(bodyOf(form)).toEqual({ ...USUAL, name: 'etl', packages: ['requests>=2.31', 'rich'] })
     expect(bodyOf({ ...form, source: 'requirements' })).toEqual({ ...USUAL, name: 'etl', requirements: 'pandas' })
+    expect(bodyOf({ ...form, source: 'conda', environmentYml: 'dependencies: [gdal]' })).toEqual({ ...USUAL, name: 'etl', source: 'conda', environment_yml: 'dependencies: [gdal]' })
     expect(bodyOf({ ...form, source: 'project', projectId: 2 })).toMatchObject({ source: 'project', project_id: 2 })
   })
 
@@ -142,7 +143,7 @@ it("puts the server's complaint beside the field of the new environment", async 
   await page.get('[data-testid=environment-packages]').setValue('requests\n???')
   await page.get('form').trigger('submit')
   await flushPromises()
-  expect(await requests.at(-1)?.clone().json()).toEqual({ ...USUAL, name: 'etl', packages: ['requests', '???'], backend: 'uv' })
+  expect(await requests.at(-1)?.clone().json()).toEqual({ ...USUAL, name: 'etl', packages: ['requests', '???'] })
   expect(page.text()).toContain('This is not a requirement.')
 })
 
