@@ -29,7 +29,7 @@ from kumo.runs import service
 from kumo.runs.comparison import COMPARED, differences
 from kumo.runs.intake import Intake
 from kumo.runs.models import Run
-from kumo.runs.schemas import ComparisonOut, DifferenceOut, GivenVariableOut, RunList, RunOut, run_out, show
+from kumo.runs.schemas import ComparisonOut, DifferenceOut, GivenVariableOut, RunList, RunOut, queued_out, show
 from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
 from kumo.runs.tally import forget_failures
@@ -102,7 +102,7 @@ async def run_task(  # noqa: PLR0913 - what a request brings with it
 ) -> RunOut:
     """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
     body = body or RunRequest()
-    run = await intake.request(
+    queued = await intake.request(
         Wish(
             task_id=task_id,
             cause=Cause(type="manual", actor=actor.username),
@@ -111,9 +111,9 @@ async def run_task(  # noqa: PLR0913 - what a request brings with it
         )
     )
     if not body.wait:
-        return run_out(run, [])
+        return queued_out(queued)
     streams = request.app.state.streams
-    end = until_over(database, run.id, seconds=_LONGEST_WAIT_SECONDS, has_to_end=lambda: streams.is_stopping)
+    end = until_over(database, queued.id, seconds=_LONGEST_WAIT_SECONDS, has_to_end=lambda: streams.is_stopping)
     run = await unless_left(request, end)
     if RunState(run.state).is_final:
         response.status_code = status.HTTP_200_OK
@@ -204,8 +204,8 @@ async def rerun(
 ) -> RunOut:
     """Queue the run's task once more, with the run's parameters: as the task is now, or exactly as the run was."""
     exact = body is not None and body.exact
-    run = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
-    return run_out(run, [])
+    queued = await service.rerun(session, run_id, exact=exact, actor=actor.username, now=utc_now())
+    return queued_out(queued)
 
 
 @router.get(

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from kumo.clock import Clock
 from kumo.db.session import Database
 from kumo.errors import KumoError
-from kumo.runs.models import Run
-from kumo.runs.service import Wish, request_runs
+from kumo.runs.service import Queued, Wish, request_runs
 
 _LARGEST_BATCH = 100
 
@@ -22,7 +21,7 @@ _LARGEST_BATCH = 100
 @dataclass(frozen=True, kw_only=True)
 class _Waiting:
     wish: Wish
-    answer: asyncio.Future[Run]
+    answer: asyncio.Future[Queued]
 
 
 class Intake:
@@ -34,12 +33,12 @@ class Intake:
         self._waiting: deque[_Waiting] = deque()
         self._storing: asyncio.Task[None] | None = None
 
-    async def request(self, wish: Wish) -> Run:
+    async def request(self, wish: Wish) -> Queued:
         """Queue one run; the answer comes once it is stored. `NotFound` or `Conflict` when there is nothing to run.
 
         Whoever stops waiting for the answer does not take the request back.
         """
-        answer: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Queued] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(wish=wish, answer=answer))
         if self._storing is None:
             self._storing = asyncio.create_task(self._store_all())

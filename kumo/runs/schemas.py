@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.http import UtcMoment
 from kumo.runs.models import Attempt, Run
-from kumo.runs.service import attempts_of
+from kumo.runs.service import Queued, attempts_of
 from kumo.runs.states import RunState
 from kumo.tasks.policies import Retry
 from kumo.variables import overrides
@@ -123,8 +124,10 @@ class ComparisonOut(BaseModel):
     same: list[str]
 
 
-_COLUMNS = [name for name in RunOut.model_fields if hasattr(Run, name)]
-_columns_of = attrgetter(*_COLUMNS)
+_COLUMNS = Run.__table__.c.keys()
+_SHOWN_AS_THEY_ARE = [name for name in _COLUMNS if name in RunOut.model_fields]
+_values_of = attrgetter(*_COLUMNS)
+_NOTHING_YET = dict.fromkeys(_COLUMNS)
 
 
 async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
@@ -135,16 +138,30 @@ async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
 
 def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
     """One run as it is answered."""
-    duration = None
-    if run.started_at is not None and run.ended_at is not None:
-        duration = round((run.ended_at - run.started_at).total_seconds(), 3)
-    columns = dict(zip(_COLUMNS, _columns_of(run), strict=True))
-    cause = CauseOut(type=run.cause_type, trigger_id=run.trigger_id, due_at=run.due_at, actor=run.actor)
+    return _run_out(dict(zip(_COLUMNS, _values_of(run), strict=True)), attempts)
+
+
+def queued_out(run: Queued) -> RunOut:
+    """One that was just queued, as it is answered."""
+    return _run_out({**_NOTHING_YET, **run.values, "id": run.id}, [])
+
+
+def _run_out(values: dict[str, Any], attempts: Sequence[Attempt]) -> RunOut:
+    started_at, ended_at = values["started_at"], values["ended_at"]
     return RunOut(
-        **columns,
-        cause=cause,
-        own_variables=overrides.names(run.overrides),
-        max_attempts=Retry.from_json(run.retry).max_attempts,
+        **{name: values[name] for name in _SHOWN_AS_THEY_ARE},
+        cause=CauseOut(
+            type=values["cause_type"],
+            trigger_id=values["trigger_id"],
+            due_at=values["due_at"],
+            actor=values["actor"],
+        ),
+        own_variables=overrides.names(values["overrides"]),
+        max_attempts=Retry.from_json(values["retry"]).max_attempts,
         attempts=[AttemptOut.model_validate(attempt, from_attributes=True) for attempt in attempts],
-        duration_seconds=duration,
+        duration_seconds=None if started_at is None or ended_at is None else _seconds(ended_at - started_at),
     )
+
+
+def _seconds(duration: timedelta) -> float:
+    return round(duration.total_seconds(), 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -91,44 +91,51 @@ class Wish:
     webhook_body: str | None = None  # the name of a file
 
 
-async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Run:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queued:
+    """A run that was just queued: its row, in so far as it is filled yet.
+
+    No object of the session: those cost more to make than all else that queueing a run takes.
+    """
+
+    id: int
+    values: Mapping[str, Any]
+
+
+async def request_run(session: AsyncSession, task_id: int, cause: Cause, now: datetime) -> Queued:
     """Queue one run of a task as the task is now; `NotFound` or `Conflict` when there is nothing to run."""
     return await _request(session, Wish(task_id=task_id, cause=cause), now)
 
 
-async def _request(session: AsyncSession, wish: Wish, now: datetime) -> Run:
+async def _request(session: AsyncSession, wish: Wish, now: datetime) -> Queued:
     (outcome,) = await request_runs(session, [wish], now)
     if isinstance(outcome, KumoError):
         raise outcome
     return outcome
 
 
-async def request_runs(session: AsyncSession, wishes: Sequence[Wish], now: datetime) -> list[Run | KumoError]:
+async def request_runs(session: AsyncSession, wishes: Sequence[Wish], now: datetime) -> list[Queued | KumoError]:
     """Queue runs of tasks as these are now: later edits do not change them.
 
-    One answer for each wish: the run, a copy of the stored row and no part of the session; or why there is none.
+    One answer for each wish: the run, or why there is none.
     """
     found = await session.execute(_ASKED, {"b_task_ids": list({wish.task_id for wish in wishes})})
     tasks = {row["task_id"]: row for row in found.mappings()}
-    answers: list[Run | KumoError] = []
     rows: list[dict[str, Any]] = []
-    for wish in wishes:
+    refused: dict[int, KumoError] = {}
+    for position, wish in enumerate(wishes):
         task = tasks.get(wish.task_id)
         if task is None:
-            answers.append(TaskNotFound(wish.task_id))
+            refused[position] = TaskNotFound(wish.task_id)
         elif task["snapshot_id"] is None:
-            answers.append(
-                Conflict("The project of this task has no files yet. Upload an archive or write a file first.")
-            )
+            refused[position] = Conflict(_NO_FILES)
         else:
             rows.append(_row(task, wish, now))
-            answers.append(Run(**rows[-1]))
-    if rows:
-        await _queue(session, rows, [answer for answer in answers if isinstance(answer, Run)])
-    return answers
+    queued = iter(await _queue(session, rows) if rows else ())
+    return [refused[position] if position in refused else next(queued) for position in range(len(wishes))]
 
 
-async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, now: datetime) -> Run:
+async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, now: datetime) -> Queued:
     """Queue the run's task once more: as the task is now, or with everything exactly as the run had it.
 
     What came with the request, as parameters, comes with this one too.
@@ -151,7 +158,7 @@ async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, 
         raise Conflict(message) from None
 
 
-async def _repeat(session: AsyncSession, run: Run, cause: Cause, now: datetime) -> Run:
+async def _repeat(session: AsyncSession, run: Run, cause: Cause, now: datetime) -> Queued:
     if run.interpreter is None:
         raise Conflict(f"Run {run.id} was never started, so there is nothing to repeat exactly. Run it again as it is.")
     exists = await session.execute(_ASKED, {"b_task_ids": [run.task_id]})
@@ -167,8 +174,7 @@ async def _repeat(session: AsyncSession, run: Run, cause: Cause, now: datetime) 
         "exact_of": run.id,
         "queued_at": now,
     }
-    repetition = Run(**row)
-    await _queue(session, [row], [repetition])
+    (repetition,) = await _queue(session, [row])
     return repetition
 
 
@@ -261,12 +267,13 @@ def _row(task: RowMapping, wish: Wish, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]], runs: Sequence[Run]) -> None:
-    """Store the rows, and give the runs their ids."""
+async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> list[Queued]:
+    """Store the rows; the runs that these are, in the same order."""
+    stored = await session.scalars(_QUEUE, rows)
+    queued = [Queued(id=run_id, values=row) for row, run_id in zip(rows, stored, strict=True)]
     newest: dict[int, int] = {}
-    for run, run_id in zip(runs, await session.scalars(_QUEUE, rows), strict=True):
-        run.id = run_id
-        newest[run.task_id] = run_id
+    for run_id, row in ((each.id, each.values) for each in queued):
+        newest[row["task_id"]] = run_id
         announce(session, "queue", run_id)
         announce(session, "run", run_id)
     # In the order of the tasks' ids, in which the scheduler locks them too.
@@ -274,3 +281,4 @@ async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]], runs: Se
     await session.execute(_NOTE_LAST_RUN, notes)
     for task_id in newest:
         announce(session, "task", task_id)
+    return queued

@@ -10,8 +10,7 @@ import pytest
 from kumo.clock import utc_now
 from kumo.errors import Conflict
 from kumo.runs import service
-from kumo.runs.models import Run
-from kumo.runs.service import Cause, Wish
+from kumo.runs.service import Cause, Queued, Wish
 from kumo.runs.states import RunState
 from kumo.tasks.triggers import Date
 from tests.runs.conftest import House
@@ -56,9 +55,9 @@ async def test_what_cannot_start_at_once_is_left_to_the_rounds(house: House) -> 
         async with house.supervisor.queueing() as session:
             wishes = [Wish(task_id=task.id, cause=Cause(type="slot")) for _ in range(3)]
             first, *others = await service.request_runs(session, wishes, utc_now())
-        assert isinstance(first, Run)
+        assert isinstance(first, Queued)
         assert (await house.run(first.id)).state == "starting"
-        left = [run.id for run in others if isinstance(run, Run)]
+        left = [run.id for run in others if isinstance(run, Queued)]
         assert [change.id for change in told.take()] == left
     assert [(await house.run(run_id)).state for run_id in left] == ["queued", "queued"]
     assert {run.state for run in await house.finish(first.id, *left)} == {"succeeded"}
@@ -74,7 +73,7 @@ async def test_two_transactions_that_queue_at_the_same_time_share_the_places(hou
     async def queue_two() -> list[int]:
         async with house.supervisor.queueing() as session:
             wishes = [Wish(task_id=task.id, cause=Cause(type="slot")) for _ in range(2)]
-            return [run.id for run in await service.request_runs(session, wishes, utc_now()) if isinstance(run, Run)]
+            return [run.id for run in await service.request_runs(session, wishes, utc_now()) if isinstance(run, Queued)]
 
     queued = [run_id for each in await asyncio.gather(queue_two(), queue_two(), queue_two()) for run_id in each]
     assert [(await house.run(run_id)).state for run_id in queued].count("starting") == 2
