@@ -130,7 +130,7 @@ function whereOf(form: EnvironmentForm, kept: Environment['index_credentials']) 
     use_index: form.useIndex,
     import_check: form.importCheck,
   }
-  // Credentials that are sent make a new build; untouched they are not sent.
+  // Untouched they are not sent: given others, the server tries again what has failed.
   const untouched = form.credentials.every((one) => one.kept) && form.credentials.length === kept.length
   return untouched ? where : { ...where, index_credentials: form.credentials.map(credentialOf) }
 }
