@@ -29,13 +29,13 @@ from kumo.db.session import Database, open_database
 from kumo.environments import api as environments_api
 from kumo.environments import builds_api, interpreters_api, packages_api
 from kumo.environments import log_api as build_log_api
-from kumo.environments.builder import BuilderLoop
-from kumo.environments.index_access import check_settings
-from kumo.environments.installs import Installs
-from kumo.environments.interpreters import Interpreters
+from kumo.environments.building.builder import BuilderLoop
+from kumo.environments.indexes.access import check_settings
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.interpreters.installs import Installs
+from kumo.environments.interpreters.registry import added_paths
 from kumo.environments.package_search import PackageSearch
-from kumo.environments.registry import added_paths
-from kumo.environments.uv import Uv
+from kumo.environments.tools.uv import Uv
 from kumo.errors import ConfigurationError
 from kumo.http import RequestContext, add_error_handlers
 from kumo.logs.searching import Searches

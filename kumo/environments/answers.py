@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kumo.environments.build_log import build_log_path
+from kumo.environments.builds.log import build_log_path
 from kumo.environments.models import Build, Environment
 from kumo.environments.schemas import BuildOut, CredentialOut, EnvironmentOut
 from kumo.environments.states import BuildState

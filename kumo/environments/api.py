@@ -15,14 +15,16 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.db.session import Database
-from kumo.environments import registry, service
+from kumo.environments import service
 from kumo.environments.answers import environment_answers
 from kumo.environments.declared import declared_of
-from kumo.environments.definition import EnvironmentDefinition, checked, spec_of
-from kumo.environments.index_access import Credential, addresses_of, check_credentials, unseal
-from kumo.environments.interpreters import Interpreters
+from kumo.environments.indexes.access import Credential, addresses_of, check_credentials, unseal
+from kumo.environments.interpreters import registry
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.interpreters.registry import InterpreterNotFound
 from kumo.environments.models import Environment
-from kumo.environments.registry import InterpreterNotFound
+from kumo.environments.needs.definition import EnvironmentDefinition, checked, spec_of
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.schemas import (
     EnvironmentChange,
     EnvironmentCreate,
@@ -30,7 +32,6 @@ from kumo.environments.schemas import (
     EnvironmentList,
     EnvironmentOut,
 )
-from kumo.environments.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers, search_pattern
 from kumo.secrets import Vault

@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.environments import builds, service
+from kumo.environments import service
 from kumo.environments.answers import build_answer, build_answers, environment_answers
-from kumo.environments.build_store import BuildStore
-from kumo.environments.comparison import compare
+from kumo.environments.builds import service as builds
+from kumo.environments.builds.comparison import compare
+from kumo.environments.builds.store import BuildStore
 from kumo.environments.declared import declared_of
 from kumo.environments.models import Build
 from kumo.environments.schemas import (

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from kumo.db.session import Database
-from kumo.environments.declarations import declaration_of
-from kumo.environments.definition import Declared, EnvironmentDefinition
-from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.needs.declarations import declaration_of
+from kumo.environments.needs.definition import Declared, EnvironmentDefinition
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore

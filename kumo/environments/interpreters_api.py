@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.environments import registry
-from kumo.environments.installs import Install, Installs
-from kumo.environments.interpreters import Interpreter, Interpreters
+from kumo.environments.interpreters import registry
+from kumo.environments.interpreters.finding import Interpreter, Interpreters
+from kumo.environments.interpreters.installs import Install, Installs
+from kumo.environments.interpreters.probe import probe
+from kumo.environments.interpreters.registry import InterpreterKnown
 from kumo.environments.models import Environment
-from kumo.environments.probe import probe
-from kumo.environments.registry import InterpreterKnown
 from kumo.environments.schemas import (
     InstallList,
     InstallOut,

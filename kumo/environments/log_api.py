@@ -12,8 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.db.session import Database
-from kumo.environments import builds
 from kumo.environments.answers import log_of
+from kumo.environments.builds import service as builds
 from kumo.environments.models import Build
 from kumo.environments.states import UNFINISHED, BuildState
 from kumo.http import DatabaseDep, ReadSession, RowId, error_answers

@@ -89,7 +89,7 @@ class Build(Base):
     interpreter_path: Mapped[str | None] = mapped_column(Text)  # of the interpreter that the build stands on
     lock: Mapped[str | None] = mapped_column(Text)
     lock_hash: Mapped[str | None] = mapped_column(String(64))  # names the directory too
-    packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `build_store.Package`
+    packages: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)  # each as `builds.store.Package`
     variables: Mapped[dict[str, str] | None] = mapped_column(JSON)  # what runs in it find in their environment
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of all packages, whether or not others share them
     error: Mapped[str | None] = mapped_column(Text)

@@ -12,10 +12,10 @@ from time import monotonic
 
 from packaging.utils import canonicalize_name
 
-from kumo.environments.index_access import IndexAccess
-from kumo.environments.index_listing import IndexListing
-from kumo.environments.interpreters import Interpreters
-from kumo.environments.uv import NewerVersion, Uv, UvFailed
+from kumo.environments.indexes.access import IndexAccess
+from kumo.environments.indexes.listing import IndexListing
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.tools.uv import NewerVersion, Uv, UvFailed
 from kumo.errors import InvalidInput, Unavailable
 
 _TIMEOUT_SECONDS = 20

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
-from kumo.environments import builds, service
+from kumo.environments import service
 from kumo.environments.answers import build_answer
-from kumo.environments.definition import spec_of
-from kumo.environments.editing import edited
-from kumo.environments.index_access import IndexAccess, access_for, unseal
+from kumo.environments.builds import service as builds
+from kumo.environments.indexes.access import IndexAccess, access_for, unseal
 from kumo.environments.models import Build, Environment
+from kumo.environments.needs.definition import spec_of
+from kumo.environments.needs.editing import edited
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.package_search import PackageSearch
 from kumo.environments.schemas import (
     BuildOut,
@@ -28,7 +30,6 @@ from kumo.environments.schemas import (
     PackageList,
     PackageOut,
 )
-from kumo.environments.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.errors import Conflict, InvalidInput
 from kumo.http import DatabaseDep, ReadSession, RowId, error_answers

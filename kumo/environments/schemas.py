@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from kumo.environments.environment_yml import LONGEST_TEXT
+from kumo.environments.needs.environment_yml import LONGEST_TEXT
 from kumo.http import Input, RowId, UtcMoment
 
 _BUILD_EXAMPLE: JsonDict = {

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
-from kumo.environments import builds
-from kumo.environments.definition import Declared, EnvironmentDefinition, checked, spec_of
-from kumo.environments.index_access import Credential, seal
+from kumo.environments.builds import service as builds
+from kumo.environments.indexes.access import Credential, seal
 from kumo.environments.models import Build, Environment
+from kumo.environments.needs.definition import Declared, EnvironmentDefinition, checked, spec_of
 from kumo.environments.states import BuildState
 from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
 from kumo.secrets import Vault

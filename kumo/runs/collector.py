@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from kumo.clock import Clock
 from kumo.db.changes import announce
 from kumo.db.session import Database
-from kumo.environments import builds
-from kumo.environments.build_store import BuildStore
-from kumo.environments.builder import BuilderLoop
+from kumo.environments.building.builder import BuilderLoop
+from kumo.environments.builds import service as builds
+from kumo.environments.builds.store import BuildStore
 from kumo.environments.models import Build, Environment
 from kumo.environments.states import UNFINISHED, BuildState
 from kumo.runs.models import Run

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo import throttle
 from kumo.db.session import Database
-from kumo.environments import builds
-from kumo.environments.declarations import declaration_of, script_of
-from kumo.environments.interpreters import Interpreters
+from kumo.environments.builds import service as builds
+from kumo.environments.interpreters.finding import Interpreters
 from kumo.environments.models import Build, Environment
-from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.needs.declarations import declaration_of, script_of
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.errors import KumoError
 from kumo.projects.models import Snapshot

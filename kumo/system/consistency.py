@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from kumo.clock import Clock
 from kumo.db.session import Database
-from kumo.environments.builder import BuilderLoop
+from kumo.environments.building.builder import BuilderLoop
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runner.contract import run_directory, run_shard

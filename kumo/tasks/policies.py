@@ -12,7 +12,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from kumo.environments import addresses
+from kumo.environments.needs import addresses
 from kumo.errors import InvalidInput
 from kumo.tasks.time_zones import zone
 

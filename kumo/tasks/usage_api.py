@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, status
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
-from kumo.environments import registry, service
-from kumo.environments.interpreters import Interpreters
-from kumo.environments.places import remove_installed
+from kumo.environments import service
+from kumo.environments.interpreters import registry
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.interpreters.places import remove_installed
 from kumo.environments.schemas import NamedEnvironment
 from kumo.http import DatabaseDep, ReadSession, RowId, error_answers
 from kumo.settings import Settings

@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kumo.environments import registry
 from kumo.environments import service as environments
+from kumo.environments.interpreters import registry
 from kumo.environments.models import Build, Environment, InterpreterRow
 from kumo.environments.states import BuildState
 from kumo.errors import Conflict, Detail

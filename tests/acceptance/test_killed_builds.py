@@ -9,9 +9,9 @@ import pytest
 
 from kumo.runs.preparation import WAITS_FOR_BUILD
 from tests.acceptance.api import bring_project, built, log_of, make_task, request_run, run_to_end, show_run, until
+from tests.environments.building.test_building import processes_in
 from tests.environments.conda_channel import CondaChannel, environment_yml
 from tests.environments.package_index import PackageIndex, serve_packages
-from tests.environments.test_building import processes_in
 from tests.server import KumoServer
 
 pytestmark = pytest.mark.acceptance

@@ -17,20 +17,21 @@ from kumo.clock import utc_now
 from kumo.db.changes import announce
 from kumo.db.session import Database
 from kumo.environments import api, builds_api, interpreters_api, log_api, packages_api
-from kumo.environments.assembly import Assembled, Assembler
-from kumo.environments.backend import BuildOrder
-from kumo.environments.backends import backends_for
-from kumo.environments.build_log import BuildLog
-from kumo.environments.build_store import BuildStore
-from kumo.environments.builder import BuilderLoop
-from kumo.environments.imports import Imports
-from kumo.environments.index_access import Credential, access_for
-from kumo.environments.installs import Installs
-from kumo.environments.interpreters import Interpreters, describe
+from kumo.environments.backends.by_name import backends_for
+from kumo.environments.backends.interface import BuildOrder
+from kumo.environments.building.assembly import Assembled, Assembler
+from kumo.environments.building.builder import BuilderLoop
+from kumo.environments.building.imports import Imports
+from kumo.environments.builds.log import BuildLog
+from kumo.environments.builds.store import BuildStore
+from kumo.environments.indexes.access import Credential, access_for
+from kumo.environments.interpreters.finding import Interpreters, describe
+from kumo.environments.interpreters.installs import Installs
+from kumo.environments.interpreters.places import interpreter_folders
+from kumo.environments.interpreters.registry import added_paths
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.package_search import PackageSearch
-from kumo.environments.registry import added_paths
-from kumo.environments.spec import EnvironmentSpec
-from kumo.environments.uv import Uv
+from kumo.environments.tools.uv import Uv
 from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.snapshots import SnapshotStore
@@ -140,7 +141,7 @@ class Workbench:
 def listed_interpreters(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What uv says of this machine's interpreters, asked once: in an empty cache each of them is started for it."""
     settings = Settings(home=tmp_path_factory.mktemp("interpreters"), _env_file=None)
-    return asyncio.run(Uv(settings).list_interpreters())
+    return asyncio.run(Uv(settings).list_interpreters(interpreter_folders(settings.home)))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from kumo.environments.environment_yml import conda_spec
-from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.needs.environment_yml import conda_spec
+from kumo.environments.needs.spec import EnvironmentSpec
 from tests.environments.conda_channel import CondaChannel, environment_yml, serve_channel
 from tests.environments.package_index import PackageIndex, serve_packages
 

@@ -8,16 +8,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kumo.environments.assembly import Assembler
-from kumo.environments.backend import BuildOrder
-from kumo.environments.backends import backends_for
-from kumo.environments.build_log import BuildLog
-from kumo.environments.build_store import BuildStore
-from kumo.environments.imports import Imports
-from kumo.environments.index_access import access_for
-from kumo.environments.interpreters import Interpreters
-from kumo.environments.spec import EnvironmentSpec
-from kumo.environments.uv import Uv
+from kumo.environments.backends.by_name import backends_for
+from kumo.environments.backends.interface import BuildOrder
+from kumo.environments.building.assembly import Assembler
+from kumo.environments.building.imports import Imports
+from kumo.environments.builds.log import BuildLog
+from kumo.environments.builds.store import BuildStore
+from kumo.environments.indexes.access import access_for
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.needs.spec import EnvironmentSpec
+from kumo.environments.tools.uv import Uv
 from kumo.settings import Settings
 
 

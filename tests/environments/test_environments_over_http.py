@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kumo.environments.builder import BuilderLoop
+from kumo.environments.building.builder import BuilderLoop
 from kumo.environments.states import BuildState
 from tests.environments.asking import create, error
 from tests.environments.conftest import Projects

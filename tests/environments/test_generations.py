@@ -12,14 +12,14 @@ import httpx
 import pytest
 
 from kumo.db.session import Database
-from kumo.environments.builder import BuilderLoop
+from kumo.environments.building.builder import BuilderLoop
 from kumo.environments.models import Build
 from kumo.environments.states import BuildState
 from kumo.settings import Settings
 from tests.environments.asking import create, error
+from tests.environments.building.test_building import processes_in
 from tests.environments.conftest import Projects
 from tests.environments.package_index import PackageIndex
-from tests.environments.test_building import processes_in
 from tests.fakes import ManualClock
 
 

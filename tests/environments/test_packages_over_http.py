@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from kumo.environments.builder import BuilderLoop
-from kumo.environments.definition import EnvironmentDefinition
-from kumo.environments.editing import edited
-from kumo.environments.interpreters import Interpreters
+from kumo.environments.building.builder import BuilderLoop
+from kumo.environments.interpreters.finding import Interpreters
+from kumo.environments.needs.definition import EnvironmentDefinition
+from kumo.environments.needs.editing import edited
 from kumo.errors import InvalidInput
 from tests.environments.asking import create, error
 from tests.environments.conftest import Projects
@@ -166,7 +166,7 @@ async def test_names_are_found_by_a_part_of_them(
 async def test_an_index_that_lists_too_much_is_asked_for_the_exact_name(
     http: httpx.AsyncClient, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kumo.environments.index_listing._LARGEST_BYTES", 20)
+    monkeypatch.setattr("kumo.environments.indexes.listing._LARGEST_BYTES", 20)
     assert (await search(http, "water"))["items"] == [{"name": "water", "latest_version": "2.0"}]
     found = await search(http, "wat")
     assert found["items"] == []
@@ -213,7 +213,7 @@ async def test_a_silent_machine_does_not_hold_a_search_up(
     http: httpx.AsyncClient, package_index: PackageIndex, interpreters: Interpreters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kumo.environments.package_search._TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("kumo.environments.index_listing._TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("kumo.environments.indexes.listing._TIMEOUT_SECONDS", 0.5)
     package_index.held.clear()
     found = await search(http, "water")
     assert found["items"] == [{"name": "water", "latest_version": None}]

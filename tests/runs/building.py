@@ -7,10 +7,11 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from kumo.clock import utc_now
-from kumo.environments import builds, service
-from kumo.environments.builder import BuilderLoop
-from kumo.environments.definition import EnvironmentDefinition
+from kumo.environments import service
+from kumo.environments.building.builder import BuilderLoop
+from kumo.environments.builds import service as builds
 from kumo.environments.models import Build, Environment
+from kumo.environments.needs.definition import EnvironmentDefinition
 from kumo.runs.collector import Collector
 from kumo.runs.preparation import WAITS_FOR_BUILD, Preparation
 from kumo.variables.resolution import Resolver

@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from kumo.clock import utc_now
 from kumo.db.session import Database
-from kumo.environments.interpreters import Interpreters, describe
-from kumo.environments.uv import Uv
+from kumo.environments.interpreters.finding import Interpreters, describe
+from kumo.environments.interpreters.places import interpreter_folders
+from kumo.environments.tools.uv import Uv
 from kumo.projects.editing import Workshop, create_from_directory
 from kumo.projects.snapshots import SnapshotStore
 from kumo.runner.contract import AttemptSpec, Report
@@ -167,7 +168,7 @@ class House:
 def listed_interpreters(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What uv says of this machine's interpreters, asked once."""
     settings = Settings(home=tmp_path_factory.mktemp("interpreters"), _env_file=None)
-    return asyncio.run(Uv(settings).list_interpreters())
+    return asyncio.run(Uv(settings).list_interpreters(interpreter_folders(settings.home)))
 
 
 @pytest.fixture

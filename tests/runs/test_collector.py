@@ -9,10 +9,11 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from kumo.clock import utc_now
-from kumo.environments import builds, service
-from kumo.environments.definition import EnvironmentDefinition
+from kumo.environments import service
+from kumo.environments.builds import service as builds
 from kumo.environments.models import Build, Environment
-from kumo.environments.spec import EnvironmentSpec
+from kumo.environments.needs.definition import EnvironmentDefinition
+from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.runs import service as runs
 from kumo.runs.collector import Collector

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from kumo.clock import utc_now
-from kumo.environments import registry, service
-from kumo.environments.definition import EnvironmentDefinition
+from kumo.environments import service
+from kumo.environments.interpreters import registry
 from kumo.environments.models import Build
+from kumo.environments.needs.definition import EnvironmentDefinition
 from tests.runs.building import BuildingHouse
 
 REAL = os.path.realpath(sys.executable)

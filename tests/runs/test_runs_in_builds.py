@@ -10,7 +10,7 @@ import pytest
 
 from kumo.clock import utc_now
 from kumo.environments import service
-from kumo.environments.definition import EnvironmentDefinition
+from kumo.environments.needs.definition import EnvironmentDefinition
 from kumo.projects.service import output_directory
 from tests.environments.conda_channel import CondaChannel, environment_yml
 from tests.environments.grounds import ground_of

@@ -1,0 +1,1 @@
+"""What makes builds of each kind, behind one interface."""

@@ -1,0 +1,1 @@
+"""Builds of conda packages, and the program that solves and installs them."""

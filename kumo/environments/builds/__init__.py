@@ -1,0 +1,1 @@
+"""What builds are: rows, directories that never change, logs, and the packages in them."""

@@ -1,0 +1,1 @@
+"""Package indexes: how they are reached, and which packages they list."""

@@ -1,0 +1,1 @@
+"""What an environment needs: as people write it, as projects declare it, and as one spec. Pure."""

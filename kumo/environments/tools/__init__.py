@@ -1,0 +1,1 @@
+"""The programs that are started to find Pythons and to make builds."""
