@@ -26,6 +26,7 @@ _BACKLOG = 2048
 _SHUTDOWN_SECONDS = 5
 # Longer than clients (httpx: 5 s) and proxies (nginx: 60 s) keep an idle connection: whoever closes first must not be
 # the server, or now and then a request is sent into a connection that has just been closed.
+_LOADED_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 75
 
 _db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -51,8 +52,7 @@ def serve(
 
 
 def _serve(settings: Settings, listening: socket.socket) -> None:
-    # What is loaded from here on stays: the collector need look at it neither while it grows nor ever after.
-    gc.disable()
+    gc.disable()  # nearly all that is made while the server starts stays; see `_spare_what_is_loaded`
     import uvicorn  # noqa: PLC0415 - half a second that other commands need not pay
 
     from kumo.app import create_app, home_is_writable  # noqa: PLC0415
@@ -99,8 +99,7 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
 
     async def run() -> None:
         async with app.router.lifespan_context(app):
-            gc.freeze()
-            gc.enable()
+            asyncio.get_running_loop().call_later(_LOADED_SECONDS, _spare_what_is_loaded)
             # uvicorn raises the signal that ended it once more, for whoever handled it before. By then it is obeyed.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda _number, _frame: None)
@@ -110,6 +109,16 @@ def _serve(settings: Settings, listening: socket.socket) -> None:
         asyncio.run(run())
     finally:
         _forget_server(settings)
+
+
+def _spare_what_is_loaded() -> None:
+    """Take what a started server consists of out of the garbage collector's sight, and let it look after the rest.
+
+    A moment after the start: what was made in vain by then is collected once, and nobody waits for that.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _listen(settings: Settings) -> socket.socket:
