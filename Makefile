@@ -21,7 +21,7 @@ run: install ## Install what is missing and start Kumo, with an example project,
 install: .venv/run.stamp kumo/web/index.html ## Make .venv, install Kumo into it, build the web UI
 
 test: dev check ## Run the checks and all tests
-	@KUMO_CHROMIUM="$$(scripts/chromium-path)" $(BIN)/pytest -n auto --dist loadfile
+	@KUMO_CHROMIUM="$$(scripts/chromium-path)" $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist loadfile
 	@scripts/npm run --silent test
 
 check: dev ## Check formatting, lint, types, imports, generated files
