@@ -83,6 +83,14 @@ it('lists environments with the state of their latest build, and the interpreter
   expect(page.text()).toContain('/usr/bin/python3.12')
 })
 
+it('does not take the Python of a conda environment for the default one', async () => {
+  const asked = makeEnvironment({ backend: 'conda', source: 'conda', environment_yml: 'dependencies: [gdal]', python: null, active_build: null })
+  fakeServer({ ...common, 'GET /environments': { body: { items: [asked], next_cursor: null } } })
+  const page = await mountPage(EnvironmentListPage)
+  expect(page.get('tbody').text()).toContain('As its environment.yml says')
+  expect(page.get('tbody').text()).not.toContain('Default Python')
+})
+
 it('follows the installation of a Python to its end, and says why it failed', async () => {
   const running = { id: 1, version: '3.13', state: 'running', message: 'Begins.', downloaded_bytes: 0, total_bytes: null, started_at: '2026-01-05T12:00:00Z', ended_at: null }
   fakeServer({ ...common, 'GET /environments': { body: { items: [], next_cursor: null } }, 'GET /interpreters/installs': { body: { items: [running], next_cursor: null } } })
@@ -176,6 +184,7 @@ describe('the page of an environment', () => {
     fakeServer(handlers)
     const page = await mountPage(EnvironmentPage, { props: { id: 4 } })
     expect(page.get('[data-testid=environment-task]').text()).toBe('nightly')
+    expect(page.text()).toContain('Used by one task')
     expect(page.get('[data-package=idna]').text()).toContain('needed by requests')
     // What is only needed by others goes with them.
     expect(page.find('[data-package=idna] [data-testid=package-remove]').exists()).toBe(false)
