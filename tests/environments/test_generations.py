@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -287,3 +288,14 @@ async def test_what_an_index_answers_to_a_password_is_not_for_others(
         await builder.step(clock())
     log = (await http.get("/builds/2/log")).text
     assert ("Taking the lock" in log) is not bool(of_the_first)
+
+
+async def test_a_directory_of_wheels_for_all_environments_is_looked_at_each_time(
+    http: httpx.AsyncClient, builder: BuilderLoop, clock: ManualClock, tmp_path: Path
+) -> None:
+    builder._settings = builder._settings.model_copy(update={"package_wheel_folder": str(tmp_path)})
+    for name in ("first", "second"):
+        await create(http, name=name, packages=["water"])
+        await builder.step(clock())
+    assert (await http.get("/builds/2")).json()["state"] == "ready"
+    assert "Taking the lock" not in (await http.get("/builds/2/log")).text

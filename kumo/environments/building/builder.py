@@ -248,16 +248,21 @@ class BuilderLoop:
         spec = EnvironmentSpec.from_json(build.spec)
         async with self._database.read() as session:
             kept = await session.scalar(select(Environment.credentials).where(Environment.id == build.environment_id))
-            locked = build if build.lock is not None else await builds.fresh_lock(session, build, self._clock())
-        if locked is not None and locked is not build:
-            build_log.line(f"Taking the lock of build {locked.id}, which asked for the same just now")
         try:
             credentials = unseal(self._vault, kept)
         except Undecryptable as error:
             raise BuildFailed(f"The passwords of the environment's indexes cannot be read. {error.message}") from None
+        access = access_for(self._settings, spec, credentials)
+        locked = build if build.lock is not None else None
+        # A directory of wheels changes whenever somebody puts one there.
+        if locked is None and kept is None and access.wheel_folder is None:
+            async with self._database.read() as session:
+                locked = await builds.fresh_lock(session, build, self._clock())
+            if locked is not None:
+                build_log.line(f"Taking the lock of build {locked.id}, which asked for the same just now")
         return BuildOrder(
             spec=spec,
-            access=access_for(self._settings, spec, credentials),
+            access=access,
             lock=None if locked is None else locked.lock,
             lock_python=None if locked is None else locked.python_version,
             now=self._clock(),

@@ -152,17 +152,14 @@ async def fresh_lock(session: AsyncSession, build: Build, now: datetime) -> Buil
     """A build of somebody else that wished for the same just now, whose lock is therefore the answer here, too.
 
     As tools keep an index's answers for ten minutes, so does this. It is not for whoever builds again, and so wants to
-    know what is new; nor for passwords, with which an index may answer otherwise, nor for a directory of wheels.
+    know what is new; nor is a lock taken that was found with passwords, to which an index may answer otherwise.
     """
-    if build.generation not in (None, 1) or build.spec.get("wheel_folder") is not None:
+    if build.generation not in (None, 1):
         return None
     own = and_(
         Build.environment_id.is_not_distinct_from(build.environment_id),
         Build.project_id.is_not_distinct_from(build.project_id),
     )
-    credentials = select(Environment.credentials).where(Environment.id == build.environment_id)
-    if await session.scalar(credentials) is not None:
-        return None
     query = (
         select(Build)
         .outerjoin(Environment, Environment.id == Build.environment_id)
