@@ -43,7 +43,7 @@ from kumo.loops import Loops
 from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
 from kumo.projects import api as projects_api
 from kumo.projects.editing import remove_leftovers
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
 from kumo.runs import removal_api, samples_api, search_api

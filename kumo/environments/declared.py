@@ -13,7 +13,7 @@ from kumo.environments.needs.definition import Declared, EnvironmentDefinition
 from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
 from kumo.projects.models import Project, Snapshot
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import Settings
 
 

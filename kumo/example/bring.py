@@ -11,7 +11,7 @@ from kumo.clock import utc_now
 from kumo.db.session import Database
 from kumo.projects.editing import Workshop, create_from_directory
 from kumo.projects.models import Project
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import Settings
 from kumo.tasks import service as tasks
 from kumo.tasks.service import TaskDefinition, TriggerWish

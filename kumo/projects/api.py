@@ -15,8 +15,8 @@ from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, wrong_cursor
 from kumo.projects import editing, files_api, outputs_api, service
-from kumo.projects.detection import detect
-from kumo.projects.download import folder_name, zip_chunks
+from kumo.projects.archives.zipping import folder_name, zip_chunks
+from kumo.projects.detection.project import detect
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.receiving_api import is_multipart, read_json, receive_upload, validated
 from kumo.projects.schemas import (
@@ -32,7 +32,7 @@ from kumo.projects.schemas import (
     SnapshotOut,
 )
 from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment, present_state
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import Settings
 
 router = APIRouter(tags=["projects"])

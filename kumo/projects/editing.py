@@ -19,14 +19,14 @@ from kumo.clock import Clock
 from kumo.db.session import Database
 from kumo.errors import Conflict, TooLarge
 from kumo.projects import service
-from kumo.projects.archive import Limits, unpack
-from kumo.projects.disk import full_disk_is_unavailable
+from kumo.projects.archives.unpacking import Limits, unpack
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.paths import project_path, shown
 from kumo.projects.service import Change
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.disk import full_disk_is_unavailable
+from kumo.projects.store.snapshots import SnapshotStore
+from kumo.projects.store.trees import Entry, Tree
 from kumo.projects.text import encode_like
-from kumo.projects.trees import Entry, Tree
 from kumo.settings import Settings
 
 _MOST_TRIES = 50  # each lost try is another person's success, so that only a project under constant change gets there

@@ -15,14 +15,14 @@ from kumo.access.permissions import Permission
 from kumo.errors import NotFound
 from kumo.http import DatabaseDep, RowId, error_answers
 from kumo.projects import editing
-from kumo.projects.objects import Damaged
 from kumo.projects.paths import project_path, shown
 from kumo.projects.receiving_api import read_json
 from kumo.projects.schemas import FileDeletedOut, FileOut, FileSave, FileSavedOut, TreeOut
 from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment, present_state
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.objects import Damaged
+from kumo.projects.store.snapshots import SnapshotStore
+from kumo.projects.store.trees import Entry
 from kumo.projects.text import read_text
-from kumo.projects.trees import Entry
 from kumo.settings import Settings
 
 router = APIRouter()

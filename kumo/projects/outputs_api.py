@@ -16,7 +16,7 @@ from kumo.access.permissions import Permission
 from kumo.db.session import Database
 from kumo.http import DatabaseDep, RowId, error_answers
 from kumo.projects import service
-from kumo.projects.outputs import delete_output, list_outputs, open_output
+from kumo.projects.outputs.folder import delete_output, list_outputs, open_output
 from kumo.projects.schemas import OutputListing, OutputOut
 from kumo.projects.shop_api import SettingsDep, attachment
 from kumo.settings import Settings

@@ -19,7 +19,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from kumo.errors import InvalidInput, TooLarge
-from kumo.projects.disk import full_disk_is_unavailable
+from kumo.projects.store.disk import full_disk_is_unavailable
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.db.changes import announce
 from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
 from kumo.projects.models import Project, Snapshot
-from kumo.projects.trees import Tree
+from kumo.projects.store.trees import Tree
 from kumo.settings import Settings
 
 

@@ -15,7 +15,7 @@ from kumo.http import DatabaseDep
 from kumo.projects import service
 from kumo.projects.editing import Workshop
 from kumo.projects.models import Snapshot
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import Settings
 
 

@@ -25,7 +25,7 @@ from kumo.environments.states import BuildState
 from kumo.errors import KumoError
 from kumo.projects.models import Snapshot
 from kumo.projects.service import output_directory
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import VARIABLES, AttemptSpec, attempt_directory
 from kumo.runs.crawling import with_rate_limit
 from kumo.runs.models import Run

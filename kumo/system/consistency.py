@@ -18,7 +18,7 @@ from kumo.clock import Clock
 from kumo.db.session import Database
 from kumo.environments.building.builder import BuilderLoop
 from kumo.projects.models import Project, Snapshot
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import run_directory, run_shard
 from kumo.runs.collector import Collector
 from kumo.runs.models import Attempt, Run

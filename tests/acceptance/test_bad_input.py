@@ -31,7 +31,7 @@ from tests.acceptance.api import (
     zip_of,
 )
 from tests.environments.package_index import PackageIndex, serve_packages
-from tests.projects.archives import tar_info, tar_of
+from tests.projects.packing import tar_info, tar_of
 from tests.rights import close, mounted
 from tests.server import KumoServer
 

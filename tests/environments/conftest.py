@@ -34,7 +34,7 @@ from kumo.environments.package_search import PackageSearch
 from kumo.environments.tools.uv import Uv
 from kumo.http import add_error_handlers
 from kumo.projects.models import Project, Snapshot
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.secrets import Vault, open_vault
 from kumo.settings import Settings
 from kumo.tasks import usage_api

@@ -19,7 +19,7 @@ from kumo.db.session import Database
 from kumo.http import RequestContext, add_error_handlers
 from kumo.projects.api import router
 from kumo.projects.editing import Workshop
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
 from tests.rights import mounted

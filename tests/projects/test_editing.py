@@ -15,7 +15,7 @@ from kumo.projects import editing, service
 from kumo.projects.editing import Edit, Workshop
 from kumo.projects.models import Snapshot
 from kumo.settings import MIB, Settings
-from tests.projects.archives import zip_of
+from tests.projects.packing import zip_of
 
 
 async def make_project(shop: Workshop, name: str = "quotes") -> int:

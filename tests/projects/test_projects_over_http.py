@@ -14,8 +14,8 @@ from fastapi import FastAPI
 
 from kumo.settings import MIB, Settings
 from tests.databases import on_one_database
-from tests.projects.archives import tar_info, tar_of, zip_of
 from tests.projects.hostile import HOSTILE_PATHS, STRANGE_BUT_PLAIN
+from tests.projects.packing import tar_info, tar_of, zip_of
 
 ARCHIVE = zip_of(("top/main.py", b"print(1)\n"), ("top/data/", b""), ("top/requirements.txt", b"requests\n"))
 

@@ -17,7 +17,7 @@ from kumo.environments.interpreters.finding import Interpreters, describe
 from kumo.environments.interpreters.places import interpreter_folders
 from kumo.environments.tools.uv import Uv
 from kumo.projects.editing import Workshop, create_from_directory
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import AttemptSpec, Report
 from kumo.runs import service as runs
 from kumo.runs.models import Attempt, Run

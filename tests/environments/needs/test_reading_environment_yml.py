@@ -12,7 +12,7 @@ from kumo.environments.needs.declarations import declaration_of
 from kumo.environments.needs.environment_yml import conda_spec
 from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.errors import InvalidInput
-from kumo.projects.detection import detect
+from kumo.projects.detection.project import detect
 
 USUAL = """\
 name: etl

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kumo.projects.trees import EMPTY, EXECUTABLE, FILE, Entry, decode, encode, find, replaced, totals
+from kumo.projects.store.trees import EMPTY, EXECUTABLE, FILE, Entry, decode, encode, find, replaced, totals
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8) | st.sampled_from(
     ["0", "1", "0 0", "main.py", "my main.py", "f", "x 1 1 a", " a", "  ", "a\u2028b", "a 1 1 b"]

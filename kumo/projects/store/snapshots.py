@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kumo.errors import Conflict, InvalidInput, NotFound
-from kumo.projects.disk import full_disk_is_unavailable, sync_tree
-from kumo.projects.objects import Batch, Damaged, ObjectStore
 from kumo.projects.paths import collision_key, project_path, shown
-from kumo.projects.trees import (
+from kumo.projects.store.disk import full_disk_is_unavailable, sync_tree
+from kumo.projects.store.objects import Batch, Damaged, ObjectStore
+from kumo.projects.store.trees import (
     DIRECTORY,
     EMPTY,
     EXECUTABLE,

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from kumo.projects.archive import Limits
+from kumo.projects.archives.unpacking import Limits
 from kumo.settings import MIB
 
 LIMITS = Limits(max_bytes=20 * MIB, max_files=200)

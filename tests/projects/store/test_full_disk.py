@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from kumo.errors import Unavailable
-from kumo.projects.archive import unpack
-from kumo.projects.snapshots import SnapshotStore
+from kumo.projects.archives.unpacking import unpack
+from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import MIB
-from tests.projects.archives import LIMITS, tar_of, tree_of, zip_of
+from tests.projects.packing import LIMITS, tar_of, tree_of, zip_of
 
 
 def noise(size: int) -> bytes:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kumo.errors import Unavailable
-from kumo.projects.disk import full_disk_is_unavailable, sync_tree
+from kumo.projects.store.disk import full_disk_is_unavailable, sync_tree
 
 CHUNK_BYTES = 1024 * 1024
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kumo.errors import InvalidInput, TooLarge
-from kumo.projects.archive_formats import CHUNK_BYTES, BadArchive, Kind, Member, damage_is_bad_archive, open_archive
-from kumo.projects.disk import full_disk_is_unavailable
+from kumo.projects.archives.formats import CHUNK_BYTES, BadArchive, Kind, Member, damage_is_bad_archive, open_archive
 from kumo.projects.paths import collision_key, project_path, shown
+from kumo.projects.store.disk import full_disk_is_unavailable
 
 __all__ = ["JUNK_NAMES", "BadArchive", "Limits", "Unpacked", "unpack"]
 

@@ -18,10 +18,10 @@ from typing import Protocol
 import pytest
 
 from kumo.errors import KumoError, TooLarge
-from kumo.projects.archive import BadArchive, Limits, unpack
+from kumo.projects.archives.unpacking import BadArchive, Limits, unpack
 from kumo.settings import MIB
-from tests.projects.archives import LIMITS, tar_info, tar_of, tree_of, zip_info, zip_of
 from tests.projects.hostile import HOSTILE_PATHS
+from tests.projects.packing import LIMITS, tar_info, tar_of, tree_of, zip_info, zip_of
 
 
 class Unpack(Protocol):

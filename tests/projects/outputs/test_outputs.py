@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kumo.errors import InvalidInput, KumoError, NotFound
-from kumo.projects import outputs
-from kumo.projects.outputs import delete_output, list_outputs, open_output
+from kumo.projects.outputs import folder
+from kumo.projects.outputs.folder import delete_output, list_outputs, open_output
 from tests.projects.hostile import HOSTILE_PATHS, STRANGE_BUT_PLAIN
 
 SECRET = b"the secret of another project"
@@ -121,7 +121,7 @@ def test_a_socket_is_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_folder_with_very_many_files_is_cut_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(folder, "MOST_ENTRIES", 3)
     for number in range(5):
         (root / "2026" / f"{number}").touch()
     listing = list_outputs(root, "2026")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from kumo.errors import InvalidInput
-from kumo.projects.archive import JUNK_NAMES
-from kumo.projects.objects import CHUNK_BYTES
+from kumo.projects.archives.unpacking import JUNK_NAMES
 from kumo.projects.paths import project_path
-from kumo.projects.snapshots import SnapshotStore
-from kumo.projects.trees import EXECUTABLE, PathEntry
+from kumo.projects.store.objects import CHUNK_BYTES
+from kumo.projects.store.snapshots import SnapshotStore
+from kumo.projects.store.trees import EXECUTABLE, PathEntry
 
 _UNSAFE = re.compile(r'[\x00-\x1f\\/:*?"<>|]+')
 _DIRECTORY_MODE = 0o040755 << 16 | 0x10  # the last bit is how DOS says it

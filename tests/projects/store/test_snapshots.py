@@ -15,14 +15,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kumo.errors import Conflict, InvalidInput, NotFound
-from kumo.projects.archive import Limits, unpack
-from kumo.projects.download import zip_chunks
-from kumo.projects.objects import Damaged
+from kumo.projects.archives.unpacking import JUNK_NAMES, Limits, unpack
+from kumo.projects.archives.zipping import zip_chunks
 from kumo.projects.paths import collision_key, project_path
-from kumo.projects.snapshots import SnapshotStore
-from kumo.projects.trees import Tree
+from kumo.projects.store.objects import Damaged
+from kumo.projects.store.snapshots import SnapshotStore
+from kumo.projects.store.trees import Tree
 from kumo.settings import MIB, Settings
-from tests.projects.archives import tree_of
+from tests.projects.packing import tree_of
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_damaged_blob_is_noticed_and_mended_by_the_next_upload(store: Snapshot
 def test_a_crash_leaves_only_what_the_next_start_removes(settings: Settings, source: Path) -> None:
     """A process that is killed while it stores and checks out, again and again."""
     script = (
-        "import sys, itertools; from pathlib import Path; from kumo.projects.snapshots import SnapshotStore\n"
+        "import sys, itertools; from pathlib import Path; from kumo.projects.store.snapshots import SnapshotStore\n"
         "store = SnapshotStore(Path(sys.argv[1])); source = Path(sys.argv[2])\n"
         "for number in itertools.count():\n"
         "    (source / 'main.py').write_text(f'print({number}, {sys.argv[3]})')\n"
@@ -239,7 +239,8 @@ def test_a_crash_leaves_only_what_the_next_start_removes(settings: Settings, sou
 
 def is_good(path: str) -> bool:
     try:
-        return project_path(path) == path and not any(part.startswith("._") for part in path.split("/"))
+        parts = path.split("/")
+        return project_path(path) == path and not any(part in JUNK_NAMES or part.startswith("._") for part in parts)
     except InvalidInput:
         return False
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kumo.projects.detection import DeclaredEnvironment, Detection, detect
+from kumo.projects.detection.project import DeclaredEnvironment, Detection, detect
 
 SPIDER = b'import scrapy\nclass A(scrapy.Spider):\n    name = "%s"\n'
 

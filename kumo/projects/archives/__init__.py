@@ -1,0 +1,1 @@
+"""Archives: what people bring, and what they take away."""

@@ -1,0 +1,1 @@
+"""What a project is and needs, read from its files alone."""

@@ -1,0 +1,1 @@
+"""What scripts leave in the output directory of their project."""

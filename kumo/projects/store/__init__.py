@@ -1,0 +1,1 @@
+"""Every state of every project: each content once, named by its hash."""
