@@ -46,7 +46,7 @@ from kumo.projects.editing import remove_leftovers
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
-from kumo.runs import removal_api, samples_api, search_api
+from kumo.runs import removal_api, request_api, samples_api, search_api
 from kumo.runs.collector import Collector
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
@@ -75,6 +75,7 @@ API_PREFIX = "/api/v1"
 
 PUBLIC_ROUTERS = (access_api.public_router, hooks_api.public_router, system_api.public_router)
 ROUTERS = (
+    request_api.router,  # the first, since it is asked most often
     runs_api.router,
     access_api.router,
     projects_api.router,

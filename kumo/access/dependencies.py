@@ -16,6 +16,7 @@ from kumo.errors import Forbidden, Unauthenticated
 from kumo.secrets import Vault
 
 __all__ = [
+    "REQUIREMENTS",
     "Actor",
     "AuthenticatorDep",
     "CallerDep",
@@ -52,12 +53,12 @@ class Requirement:
         return actor
 
 
-_REQUIREMENTS = {permission: Requirement(permission) for permission in Permission}
+REQUIREMENTS = {permission: Requirement(permission) for permission in Permission}
 
 
 def require(permission: Permission) -> Any:
     """The permission that a route needs, for an `Annotated[Actor, …]` parameter."""
-    return Depends(_REQUIREMENTS[permission])
+    return Depends(REQUIREMENTS[permission])
 
 
 async def _authenticator(request: Request) -> Authenticator:

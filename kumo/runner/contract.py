@@ -157,12 +157,12 @@ class Report:
 
 def attempt_directory(home: Path, run_id: int, attempt: int) -> Path:
     """Where one attempt lives."""
-    return run_directory(home, run_id) / str(attempt)
+    return Path(f"{home}/runs/{run_id // _DIRECTORIES_PER_SHARD}/{run_id}/{attempt}")
 
 
 def run_directory(home: Path, run_id: int) -> Path:
     """Where all attempts of a run live; sharded, since a million entries in one directory are slow to list."""
-    return home / "runs" / str(run_id // _DIRECTORIES_PER_SHARD) / str(run_id)
+    return Path(f"{home}/runs/{run_id // _DIRECTORIES_PER_SHARD}/{run_id}")
 
 
 def run_shard(home: Path, number: int) -> tuple[range, set[int]]:

@@ -1,12 +1,11 @@
-"""Routes of runs: request, list, show, stop, repeat. Their logs are in `log_api`."""
+"""Routes of runs: list, show, stop, repeat. Asking for one is in `request_api`, their logs are in `log_api`."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response, status
-from pydantic import AfterValidator, Field, JsonValue
+from fastapi import APIRouter, Query, status
+from pydantic import Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +13,6 @@ from kumo.access.dependencies import Actor, VaultDep, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.http import (
-    DatabaseDep,
     GivenMoment,
     Input,
     Page,
@@ -23,17 +21,13 @@ from kumo.http import (
     RowId,
     WriteSession,
     error_answers,
-    unless_left,
 )
 from kumo.runs import service
 from kumo.runs.comparison import COMPARED, differences
-from kumo.runs.intake import Intake
 from kumo.runs.models import Run
 from kumo.runs.schemas import ComparisonOut, DifferenceOut, GivenVariableOut, RunList, RunOut, queued_out, show
-from kumo.runs.service import Cause, Wish
 from kumo.runs.states import RunState
 from kumo.runs.tally import forget_failures
-from kumo.runs.waiting import until_over
 from kumo.tasks import service as tasks
 from kumo.variables import overrides
 from kumo.variables.listing import given_variables
@@ -43,82 +37,10 @@ router = APIRouter(tags=["runs"])
 _CHANGE = error_answers("unauthenticated", "forbidden", "not_found", "conflict")
 
 
-_MOST_PARAMETER_BYTES = 32 * 1024
-_LONGEST_WAIT_SECONDS = 300
-
-
-def _small(parameters: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(parameters)) > _MOST_PARAMETER_BYTES:
-        raise ValueError("The parameters are longer than 32 KiB as JSON. Give the script a file instead.")
-    return parameters
-
-
-Parameters = Annotated[dict[str, JsonValue], AfterValidator(_small)]
-
-
-async def _intake(request: Request) -> Intake:
-    found: Intake = request.app.state.intake
-    return found
-
-
-IntakeDep = Annotated[Intake, Depends(_intake)]
-
-
-class RunRequest(Input):
-    """What a run is asked with."""
-
-    parameters: Parameters = Field(default={}, description="The script finds them as JSON in KUMO_PARAMETERS.")
-    variables: dict[str, str] = Field(
-        default={}, description="Values for this run alone, over those that its task, its project and all runs have."
-    )
-    wait: bool = Field(
-        default=False,
-        description=f"Answer with 200 once the run is over; after {_LONGEST_WAIT_SECONDS} s with 202, as it is then.",
-    )
-
-
 class RerunRequest(Input):
     """How a run is repeated."""
 
     exact: bool = Field(default=False, description="With the files, build, command and variables that the run had.")
-
-
-@router.post(
-    "/tasks/{task_id}/run",
-    status_code=status.HTTP_202_ACCEPTED,
-    summary="Run a task now",
-    responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error", "unavailable")
-    | {200: {"model": RunOut, "description": "The run that was waited for is over."}},
-)
-async def run_task(  # noqa: PLR0913 - what a request brings with it
-    task_id: RowId,
-    actor: Annotated[Actor, require(Permission.RUN)],
-    request: Request,
-    response: Response,
-    database: DatabaseDep,
-    intake: IntakeDep,
-    vault: VaultDep,
-    body: RunRequest | None = None,
-) -> RunOut:
-    """Queue a run; the answer comes once it is stored, whether or not there is room for it yet."""
-    body = body or RunRequest()
-    queued = await intake.request(
-        Wish(
-            task_id=task_id,
-            cause=Cause(type="manual", actor=actor.username),
-            parameters=body.parameters,
-            overrides=overrides.seal(vault, body.variables),
-        )
-    )
-    if not body.wait:
-        return queued_out(queued)
-    streams = request.app.state.streams
-    end = until_over(database, queued.id, seconds=_LONGEST_WAIT_SECONDS, has_to_end=lambda: streams.is_stopping)
-    run = await unless_left(request, end)
-    if RunState(run.state).is_final:
-        response.status_code = status.HTTP_200_OK
-    async with database.read() as session:
-        return (await show(session, [run]))[0]
 
 
 @router.delete(

@@ -14,6 +14,7 @@ from kumo.db.changes import announce
 from kumo.projects.models import Project
 from kumo.runs.models import Run
 from kumo.runs.moves import Claim, give_up, start
+from kumo.runs.open_runs import COLUMNS, OpenRun
 from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
 from kumo.runs.states import ACTIVE, RunState
 from kumo.runs.tally import Ended
@@ -23,32 +24,40 @@ _LARGEST_BATCH = 500
 
 # Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
 _runs = cast(Table, Run.__table__)
+_projects = cast(Table, Project.__table__)
+_pools = cast(Table, Pool.__table__)
 _GOING_OF_TASKS = (
-    select(Run.task_id, Run.pool_id, func.count(), func.max(Run.max_parallel), func.coalesce(func.max(Pool.slots), 0))
-    .outerjoin(Pool, Pool.id == Run.pool_id)
-    .where(Run.state.in_(ACTIVE))
-    .group_by(Run.task_id, Run.pool_id)
+    select(
+        _runs.c.task_id,
+        _runs.c.pool_id,
+        func.count(),
+        func.max(_runs.c.max_parallel),
+        func.coalesce(func.max(_pools.c.slots), 0),
+    )
+    .outerjoin(_pools, _pools.c.id == _runs.c.pool_id)
+    .where(_runs.c.state.in_(ACTIVE))
+    .group_by(_runs.c.task_id, _runs.c.pool_id)
 )
 _NOTE_REASON = update(_runs).where(_runs.c.id == bindparam("b_id")).values(reason=bindparam("b_reason"))
 _NEXT = (
-    select(Run, Project.name, Pool)
-    .join(Project, Project.id == Run.project_id)
-    .outerjoin(Pool, Pool.id == Run.pool_id)
+    select(*COLUMNS, _projects.c.name, _pools.c.name, _pools.c.slots)
+    .join(_projects, _projects.c.id == _runs.c.project_id)
+    .outerjoin(_pools, _pools.c.id == _runs.c.pool_id)
     .where(
-        Run.state == RunState.QUEUED,
+        _runs.c.state == RunState.QUEUED,
         or_(
             bindparam("b_look_at_all", type_=Boolean),
             and_(
-                Run.reason.is_distinct_from(WAITS_FOR_BUILD),
-                Run.task_id.not_in(bindparam("b_full_tasks", expanding=True)),
-                func.coalesce(Run.pool_id, 0).not_in(bindparam("b_full_pools", expanding=True)),
+                _runs.c.reason.is_distinct_from(WAITS_FOR_BUILD),
+                _runs.c.task_id.not_in(bindparam("b_full_tasks", expanding=True)),
+                func.coalesce(_runs.c.pool_id, 0).not_in(bindparam("b_full_pools", expanding=True)),
             ),
         ),
     )
-    .order_by(Run.priority.desc(), Run.id)
+    .order_by(_runs.c.priority.desc(), _runs.c.id)
     .limit(bindparam("b_limit", type_=Integer))
     # Whoever holds one just now is stopping it, or it has its turn in the next round: nobody waits here.
-    .with_for_update(of=Run, skip_locked=True)
+    .with_for_update(of=_runs, skip_locked=True)
 )
 
 
@@ -56,7 +65,7 @@ _NEXT = (
 class Launch:
     """A claimed run on its way to a runner."""
 
-    run: Run
+    run: OpenRun
     project_name: str
     ready: Ready
 
@@ -77,7 +86,7 @@ class Claimed:
 
     launches: list[Launch] = field(default_factory=list)
     ends: list[Ended] = field(default_factory=list)  # of runs that cannot be started at all
-    unknown: list[Run] = field(default_factory=list)  # to be learnt about first
+    unknown: list[OpenRun] = field(default_factory=list)  # to be learnt about first
 
 
 @dataclass(kw_only=True)
@@ -91,12 +100,12 @@ class _Places:
     full_tasks: list[int] = field(default_factory=list)
     full_pools: list[int] = field(default_factory=list)
 
-    def wait_for(self, run: Run, pool: Pool | None) -> str | None:
+    def wait_for(self, run: OpenRun, pool_name: str | None, pool_slots: int | None) -> str | None:
         """What keeps the run from starting; None when it may."""
         if run.max_parallel is not None and self.of_task[run.task_id] >= run.max_parallel:
             return "Waits for an earlier run of the same task to end."
-        if pool is not None and self.of_pool[pool.id] >= pool.slots:
-            return f"Waits for a free slot of the pool {pool.name!r}."
+        if run.pool_id is not None and pool_slots is not None and self.of_pool[run.pool_id] >= pool_slots:
+            return f"Waits for a free slot of the pool {pool_name!r}."
         if self.free <= 0:
             return "Waits for a free place; as many runs are going as this machine may run at once."
         return None
@@ -129,8 +138,9 @@ async def claim_queued(
         "b_full_pools": places.full_pools,
     }
     reasons: list[dict[str, Any]] = []
-    for run, project_name, pool in (await session.execute(_NEXT, values)).all():
-        reason = places.wait_for(run, pool)
+    for *columns, project_name, pool_name, pool_slots in (await session.execute(_NEXT, values)).all():
+        run = OpenRun._make(columns)
+        reason = places.wait_for(run, pool_name, pool_slots)
         if reason is None:
             if not preparation.knows(run):
                 claimed.unknown.append(run)

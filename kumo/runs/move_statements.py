@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import cast
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
 from kumo.db.base import UtcDateTime
+from kumo.db.prepared import Prepared
 from kumo.runs.models import Attempt, Run
 from kumo.runs.states import ACTIVE, RunState
+
+
+class GoingRun(NamedTuple):
+    """What the end of an attempt needs of its run; each field is the column of its name."""
+
+    id: int
+    task_id: int
+    project_id: int
+    state: str
+    attempt: int
+    timeout_seconds: float | None
+    stop_requested_at: datetime | None
+    retry: dict[str, Any]
+
 
 # Tables, not classes: many rows in one statement, without the unit of work looking at each.
 _runs = cast(Table, Run.__table__)
@@ -16,13 +32,17 @@ _attempts = cast(Table, Attempt.__table__)
 # A run begins with its first attempt. Within a function the type is not taken from the column.
 _FIRST_START = func.coalesce(_runs.c.started_at, bindparam("b_started_at", type_=UtcDateTime))
 
-GOING = select(Run).where(Run.id.in_(bindparam("b_ids", expanding=True)), Run.state.in_(ACTIVE)).with_for_update()
-MOVE_TO_RUNNING = (
+GOING = (
+    select(*(_runs.c[name] for name in GoingRun._fields))
+    .where(_runs.c.id.in_(bindparam("b_ids", expanding=True)), _runs.c.state.in_(ACTIVE))
+    .with_for_update()
+)
+MOVE_TO_RUNNING = Prepared(
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.STARTING)
     .values(state=RunState.RUNNING, started_at=_FIRST_START, reason=None)
 )
-MOVE_TO_END = (
+MOVE_TO_END = Prepared(
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
     .values(
@@ -33,7 +53,7 @@ MOVE_TO_END = (
         exit_code=bindparam("b_exit_code"),
     )
 )
-MOVE_TO_RETRYING = (
+MOVE_TO_RETRYING = Prepared(
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == bindparam("b_source"))
     .values(
@@ -49,7 +69,7 @@ QUEUE_AGAIN = (
     .values(state=RunState.QUEUED, attempt=_runs.c.attempt + 1, reason=None, retry_at=None)
     .returning(_runs.c.id)
 )
-MOVE_TO_STARTING = (
+MOVE_TO_STARTING = Prepared(
     update(_runs)
     .where(_runs.c.id == bindparam("b_id"), _runs.c.state == RunState.QUEUED)
     .values(
@@ -60,7 +80,7 @@ MOVE_TO_STARTING = (
         reason=None,
     )
 )
-END_ATTEMPT = (
+END_ATTEMPT = Prepared(
     update(_attempts)
     .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
     .values(
@@ -78,8 +98,8 @@ END_ATTEMPT = (
         reason=bindparam("b_reason"),
     )
 )
-ADD_ATTEMPT = insert(_attempts)
-START_ATTEMPT = (
+ADD_ATTEMPT = Prepared(insert(_attempts), columns=("run_id", "number", "state", "worker"))
+START_ATTEMPT = Prepared(
     update(_attempts)
     .where(_attempts.c.run_id == bindparam("b_id"), _attempts.c.number == bindparam("b_number"))
     .values(state=RunState.RUNNING, started_at=bindparam("b_started_at"))

@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
 from kumo.runs import move_statements as statements
-from kumo.runs.models import Attempt, Run
+from kumo.runs.models import Attempt
+from kumo.runs.move_statements import GoingRun
 from kumo.runs.observation import Observation
+from kumo.runs.open_runs import OpenRun
 from kumo.runs.retries import next_attempt_at, reason_to_wait
 from kumo.runs.service import move_run
 from kumo.runs.states import RunState, reason_after, state_after
@@ -27,7 +29,7 @@ _LOCAL = "local"
 class Claim:
     """A queued run that starts, and what it is given."""
 
-    run: Run
+    run: OpenRun
     build_id: int | None
     interpreter: str
     variable_versions: dict[str, int]
@@ -49,21 +51,17 @@ async def store(session: AsyncSession, observations: Sequence[Observation], now:
     if not observations:
         return Moved()
     seen = {observation.run_id: observation for observation in observations}
-    rows = await session.scalars(statements.GOING, {"b_ids": list(seen)})
-    runs = {run.id: run for run in rows if is_news(seen[run.id], run)}
+    rows = await session.execute(statements.GOING, {"b_ids": list(seen)})
+    runs = {run.id: run for run in map(GoingRun._make, rows) if is_news(seen[run.id], run)}
     begun = [_begin_values(run, seen[run.id]) for run in runs.values() if not seen[run.id].is_end]
     over = [_end_values(run, seen[run.id], now) for run in runs.values() if seen[run.id].is_end]
     again = [values for values in over if values["b_retry_at"] is not None]
     ended = [values for values in over if values["b_retry_at"] is None]
-    if begun:
-        await session.execute(statements.MOVE_TO_RUNNING, begun)
-        await session.execute(statements.START_ATTEMPT, begun)
-    if over:
-        await session.execute(statements.END_ATTEMPT, over)
-    if again:
-        await session.execute(statements.MOVE_TO_RETRYING, again)
-    if ended:
-        await session.execute(statements.MOVE_TO_END, ended)
+    await statements.MOVE_TO_RUNNING.execute(session, begun)
+    await statements.START_ATTEMPT.execute(session, begun)
+    await statements.END_ATTEMPT.execute(session, over)
+    await statements.MOVE_TO_RETRYING.execute(session, again)
+    await statements.MOVE_TO_END.execute(session, ended)
     ends = [Ended.of(runs[v["b_id"]], RunState(v["b_state"]), v["b_ended_at"]) for v in ended]
     await note_ends(session, ends)
     for run_id in runs:
@@ -81,10 +79,8 @@ async def queue_again(session: AsyncSession, now: datetime) -> int:
 
 async def start(session: AsyncSession, claims: Sequence[Claim]) -> None:
     """Move queued runs to starting, and begin their attempts."""
-    if not claims:
-        return
-    await session.execute(
-        statements.MOVE_TO_STARTING,
+    await statements.MOVE_TO_STARTING.execute(
+        session,
         [
             {
                 "b_id": claim.run.id,
@@ -95,8 +91,8 @@ async def start(session: AsyncSession, claims: Sequence[Claim]) -> None:
             for claim in claims
         ],
     )
-    await session.execute(
-        statements.ADD_ATTEMPT,
+    await statements.ADD_ATTEMPT.execute(
+        session,
         [
             {
                 "run_id": claim.run.id,
@@ -111,7 +107,7 @@ async def start(session: AsyncSession, claims: Sequence[Claim]) -> None:
         announce(session, "run", claim.run.id)
 
 
-async def give_up(session: AsyncSession, run: Run, source: RunState, reason: str, now: datetime) -> list[Ended]:
+async def give_up(session: AsyncSession, run: OpenRun, source: RunState, reason: str, now: datetime) -> list[Ended]:
     """Let a run fail that cannot be started; a further attempt could not either. Its end, unless it had moved on."""
     if not await move_run(session, run.id, source, RunState.FAILED, reason=reason, ended_at=now):
         return []
@@ -126,19 +122,19 @@ async def give_up(session: AsyncSession, run: Run, source: RunState, reason: str
     return [end]
 
 
-def is_news(seen: Observation, run: Run) -> bool:
+def is_news(seen: Observation, run: OpenRun | GoingRun) -> bool:
     """Whether what was seen of an attempt is not yet stored."""
     if seen.attempt != run.attempt:
         return False
     return seen.is_end or (seen.started is not None and run.state == RunState.STARTING)
 
 
-def _begin_values(run: Run, seen: Observation) -> dict[str, Any]:
+def _begin_values(run: GoingRun, seen: Observation) -> dict[str, Any]:
     assert seen.started is not None
     return {"b_id": run.id, "b_number": run.attempt, "b_started_at": _moment(seen.started.started_at)}
 
 
-def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
+def _end_values(run: GoingRun, seen: Observation, now: datetime) -> dict[str, Any]:
     values = _facts_of_end(run, seen, now) | {"b_id": run.id, "b_number": run.attempt, "b_source": run.state}
     retry = Retry.from_json(run.retry)
     values["b_retry_at"] = next_attempt_at(
@@ -155,7 +151,7 @@ def _end_values(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
     return values
 
 
-def _facts_of_end(run: Run, seen: Observation, now: datetime) -> dict[str, Any]:
+def _facts_of_end(run: GoingRun, seen: Observation, now: datetime) -> dict[str, Any]:
     result = seen.result
     if result is None:
         assert seen.started is not None

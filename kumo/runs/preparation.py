@@ -28,7 +28,7 @@ from kumo.projects.service import output_directory
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import VARIABLES, AttemptSpec, attempt_directory
 from kumo.runs.crawling import with_rate_limit
-from kumo.runs.models import Run
+from kumo.runs.open_runs import OpenRun
 from kumo.settings import Settings
 from kumo.tasks.command import split_command
 from kumo.tasks.policies import Limits, RateLimit
@@ -112,11 +112,11 @@ class Preparation:
         with suppress(KumoError):  # told to that run
             await self._interpreters.default()
 
-    def knows(self, run: Run) -> bool:
+    def knows(self, run: OpenRun) -> bool:
         """Whether the run has been learnt about."""
         return _key(run) in self._known
 
-    async def learn(self, database: Database, run: Run) -> None:
+    async def learn(self, database: Database, run: OpenRun) -> None:
         """Read what the run's files declare, once for each snapshot and command; slow, so not within a transaction.
 
         Also lays out the files and finds the interpreters, for the same reason: whoever launches a run that was learnt
@@ -140,7 +140,7 @@ class Preparation:
             self._known.clear()
         self._known[key] = _Known(tree_hash=tree_hash, declared=declared)
 
-    async def prepare(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
+    async def prepare(self, session: AsyncSession, run: OpenRun, now: datetime) -> Ready | Waits | Impossible:
         """Find the build of a run that was learnt about, ordering it where there is none yet."""
         if run.exact_of is not None:
             return await self._repeated(session, run, now)
@@ -154,7 +154,7 @@ class Preparation:
             return Impossible(reason=f"Its variables cannot be given to it: {error.message}")
         return replace(found, variables=given)
 
-    async def _find(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
+    async def _find(self, session: AsyncSession, run: OpenRun, now: datetime) -> Ready | Waits | Impossible:
         if run.environment_id is not None:
             return await self._find_in_environment(session, run.environment_id, now)
         declared = self._known[_key(run)].declared
@@ -181,7 +181,7 @@ class Preparation:
             return Impossible(reason="Its environment has no build. Build it, then run again.")
         return await self._judge(session, build, now)
 
-    async def as_before(self, session: AsyncSession, run: Run) -> Ready:
+    async def as_before(self, session: AsyncSession, run: OpenRun) -> Ready:
         """What a run that is starting was given when it was claimed."""
         variables = await self._variables.resolve_exact(session, run.variable_versions or {})
         variables = overrides.put_over(variables, self._variables.vault, run.overrides)
@@ -192,7 +192,7 @@ class Preparation:
         assert build is not None, "a run's build outlives the run"
         return replace(self._in_build(build), variables=variables)
 
-    async def _repeated(self, session: AsyncSession, run: Run, now: datetime) -> Ready | Waits | Impossible:
+    async def _repeated(self, session: AsyncSession, run: OpenRun, now: datetime) -> Ready | Waits | Impossible:
         """What the run had that this one repeats; a build that was collected meanwhile is made again from its lock."""
         if run.build_id is not None:
             found = await self._judge(session, await builds.hold(session, run.build_id), now)
@@ -206,7 +206,7 @@ class Preparation:
             return Impossible(reason=f"The interpreter of run {run.exact_of} is gone: {ready.interpreter}.")
         return ready
 
-    async def attempt_spec(self, run: Run, ready: Ready, project_name: str) -> AttemptSpec:
+    async def attempt_spec(self, run: OpenRun, ready: Ready, project_name: str) -> AttemptSpec:
         """What the runner of the run's present attempt is asked to do; lays out the files where they are gone."""
         tree_hash = self._known[_key(run)].tree_hash
         tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
@@ -256,7 +256,7 @@ class Preparation:
         found = declaration_of(lambda path: self._store.read_file(tree_hash, path), script_of(command))
         return None if found is None else found.spec
 
-    def _environment(self, run: Run, ready: Ready, project_name: str, told: dict[str, str]) -> dict[str, str]:
+    def _environment(self, run: OpenRun, ready: Ready, project_name: str, told: dict[str, str]) -> dict[str, str]:
         """The script's whole environment: nothing of the server's own but what every program needs."""
         outputs = str(output_directory(self._settings, run.project_id))
         given = ready.variables.environment
@@ -297,7 +297,7 @@ def _files(variables: Resolved, directory: Path) -> dict[str, str]:
     return {DIRECTORY_VARIABLE: str(place)} | {f"{name}_FILE": str(place / name) for name in variables.files}
 
 
-def _wishes(run: Run, home: Path) -> dict[str, str]:
+def _wishes(run: OpenRun, home: Path) -> dict[str, str]:
     """What came with the request."""
     came: dict[str, str] = {}
     if run.parameters:
@@ -307,7 +307,7 @@ def _wishes(run: Run, home: Path) -> dict[str, str]:
     return came
 
 
-def _told(run: Run, limits: Limits, rate: RateLimit) -> dict[str, str]:
+def _told(run: OpenRun, limits: Limits, rate: RateLimit) -> dict[str, str]:
     """What the script should keep to, in the words that crawlers know."""
     told = {
         "REQUEST_INTERVAL_MS": rate.request_interval_ms,
@@ -323,5 +323,5 @@ def _told(run: Run, limits: Limits, rate: RateLimit) -> dict[str, str]:
     return environment
 
 
-def _key(run: Run) -> tuple[int, str]:
+def _key(run: OpenRun) -> tuple[int, str]:
     return run.snapshot_id, "" if run.shell else run.command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any, Literal
@@ -127,7 +127,6 @@ class ComparisonOut(BaseModel):
 _COLUMNS = Run.__table__.c.keys()
 _SHOWN_AS_THEY_ARE = [name for name in _COLUMNS if name in RunOut.model_fields]
 _values_of = attrgetter(*_COLUMNS)
-_NOTHING_YET = dict.fromkeys(_COLUMNS)
 
 
 async def show(session: AsyncSession, runs: Sequence[Run]) -> list[RunOut]:
@@ -143,10 +142,10 @@ def run_out(run: Run, attempts: Sequence[Attempt]) -> RunOut:
 
 def queued_out(run: Queued) -> RunOut:
     """One that was just queued, as it is answered."""
-    return _run_out({**_NOTHING_YET, **run.values, "id": run.id}, [])
+    return _run_out(run.values, [])
 
 
-def _run_out(values: dict[str, Any], attempts: Sequence[Attempt]) -> RunOut:
+def _run_out(values: Mapping[str, Any], attempts: Sequence[Attempt]) -> RunOut:
     started_at, ended_at = values["started_at"], values["ended_at"]
     return RunOut(
         **{name: values[name] for name in _SHOWN_AS_THEY_ARE},

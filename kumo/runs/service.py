@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, Table, and_, bindparam, case, func, insert, o
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
+from kumo.db.prepared import Prepared, reserve_ids
 from kumo.errors import Conflict, KumoError, NotFound
 from kumo.projects.models import Project
 from kumo.runs.models import Attempt, Run
@@ -46,8 +47,9 @@ _ASKED = (
     .join(_projects, _projects.c.id == _tasks.c.project_id)
     .where(_tasks.c.id.in_(bindparam("b_task_ids", expanding=True)), _tasks.c.deleted_at.is_(None))
 )
-_QUEUE = insert(_runs).returning(_runs.c.id, sort_by_parameter_order=True)
-_NOTE_LAST_RUN = (
+_NOTHING_YET = dict.fromkeys(_runs.c.keys())
+_QUEUE = Prepared(insert(_runs))
+_NOTE_LAST_RUN = Prepared(
     update(_tasks)
     .where(_tasks.c.id == bindparam("b_task_id"))
     .values(last_run_id=bindparam("b_run_id"), last_run_state=RunState.QUEUED, last_run_ended_at=None)
@@ -269,8 +271,11 @@ def _row(task: RowMapping, wish: Wish, now: datetime) -> dict[str, Any]:
 
 async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> list[Queued]:
     """Store the rows; the runs that these are, in the same order."""
-    stored = await session.scalars(_QUEUE, rows)
-    queued = [Queued(id=run_id, values=row) for row, run_id in zip(rows, stored, strict=True)]
+    ids = await reserve_ids(session, _runs, len(rows))
+    queued = [
+        Queued(id=run_id, values={**_NOTHING_YET, **row, "id": run_id}) for row, run_id in zip(rows, ids, strict=True)
+    ]
+    await _QUEUE.execute(session, [run.values for run in queued])
     newest: dict[int, int] = {}
     for run_id, row in ((each.id, each.values) for each in queued):
         newest[row["task_id"]] = run_id
@@ -278,7 +283,7 @@ async def _queue(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> list[
         announce(session, "run", run_id)
     # In the order of the tasks' ids, in which the scheduler locks them too.
     notes = [{"b_task_id": task_id, "b_run_id": run_id} for task_id, run_id in sorted(newest.items())]
-    await session.execute(_NOTE_LAST_RUN, notes)
+    await _NOTE_LAST_RUN.execute(session, notes)
     for task_id in newest:
         announce(session, "task", task_id)
     return queued

@@ -29,6 +29,7 @@ from kumo.runs.claims import Launch, claim_queued
 from kumo.runs.models import Run
 from kumo.runs.moves import give_up, is_news, queue_again, store
 from kumo.runs.observation import Observation, observe
+from kumo.runs.open_runs import COLUMNS, OpenRun
 from kumo.runs.preparation import Preparation
 from kumo.runs.states import ACTIVE, OPEN, RunState
 from kumo.runs.tally import Ended
@@ -46,7 +47,7 @@ _GATHER_SECONDS = 0.010
 
 # Written down once: SQLAlchemy spends more time on making a statement anew than the database on executing it.
 _ANY_OPEN = select(Run.id).where(Run.state.in_(OPEN)).limit(1)
-_ALL_ACTIVE = select(Run).where(Run.state.in_(ACTIVE))
+_ALL_ACTIVE = select(*COLUMNS).where(Run.state.in_(ACTIVE))
 _ANY_TRIGGER = select(TriggerRow.id).where(TriggerRow.next_due_at.is_not(None)).limit(1)
 _ANY_WAITING = (
     select(Run.id)
@@ -69,7 +70,7 @@ class _Round:
     moved: int = 0
     ends: list[Ended] = field(default_factory=list)  # runs that are over for good
     launches: list[Launch] = field(default_factory=list)
-    unknown: list[Run] = field(default_factory=list)  # queued, and to be learnt about first
+    unknown: list[OpenRun] = field(default_factory=list)  # queued, and to be learnt about first
 
 
 OnEnds = Callable[[AsyncSession, Sequence[Ended], datetime], Awaitable[None]]
@@ -143,7 +144,7 @@ class Supervisor:
         3. Launch what was claimed. A crash before this leaves runs `starting` without a marker: launched again.
         """
         reports = self._dispatcher.take_reports()
-        active: Sequence[Run] = []
+        active: Sequence[OpenRun] = []
         anyone_waits = True
         if full:
             active, anyone_waits = await self._look_around(now)
@@ -192,21 +193,21 @@ class Supervisor:
         if round_.ends:
             await self._on_ends(session, round_.ends, now)
 
-    async def _look_around(self, now: datetime) -> tuple[Sequence[Run], bool]:
+    async def _look_around(self, now: datetime) -> tuple[Sequence[OpenRun], bool]:
         """The active runs, and whether others wait for what this round can give: the questions of an idle second."""
         async with self._database.read() as session:
             if await session.scalar(_ANY_OPEN) is None:
                 return [], False
-            active = (await session.scalars(_ALL_ACTIVE)).all()
+            active = [OpenRun._make(row) for row in await session.execute(_ALL_ACTIVE)]
             return active, await session.scalar(_ANY_WAITING, {"b_now": now}) is not None
 
-    async def _pass_stops_on(self, active: Sequence[Run]) -> None:
+    async def _pass_stops_on(self, active: Sequence[OpenRun]) -> None:
         for run in active:
             if run.stop_requested_at is not None:
                 directory = attempt_directory(self._settings.home, run.id, run.attempt)
                 await asyncio.to_thread(self._dispatcher.stop, directory)
 
-    async def _news(self, reports: Sequence[Report], active: Sequence[Run]) -> list[Observation]:
+    async def _news(self, reports: Sequence[Report], active: Sequence[OpenRun]) -> list[Observation]:
         """What runners have said, and what is new in the directories of the other attempts to look at."""
         said: dict[tuple[int, int], Observation] = {}
         look_at = dict.fromkeys((run.id, run.attempt) for run in active)
@@ -240,7 +241,7 @@ class Supervisor:
         for launch in claimed.launches:
             self._launched_at[launch.run.id, launch.run.attempt] = monotonic()
 
-    async def _forgotten(self, active: Sequence[Run], observations: Sequence[Observation]) -> list[Launch]:
+    async def _forgotten(self, active: Sequence[OpenRun], observations: Sequence[Observation]) -> list[Launch]:
         """Runs that are starting, but whose launch reached no runner: the server or the zygote was killed."""
         taken = {seen.run_id for seen in observations if seen.started is not None or seen.is_end}
         overdue = monotonic() - _RELAUNCH_SECONDS

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from sqlalchemy import Boolean, Integer, String, Table, bindparam, case, delete, update
@@ -18,11 +18,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
-from kumo.runs.models import DailyFailures, DailyTally, Run
+from kumo.db.prepared import Prepared
+from kumo.runs.models import DailyFailures, DailyTally
 from kumo.runs.states import FAILURES, RunState
 from kumo.tasks.models import Task
 
 log = structlog.get_logger(__name__)
+
+
+class _SomeRun(Protocol):
+    """A run, however it was read."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def task_id(self) -> int: ...
+    @property
+    def project_id(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +48,7 @@ class Ended:
     at: datetime
 
     @classmethod
-    def of(cls, run: Run, state: RunState, at: datetime) -> Ended:
+    def of(cls, run: _SomeRun, state: RunState, at: datetime) -> Ended:
         """The end of this run."""
         return cls(run_id=run.id, task_id=run.task_id, project_id=run.project_id, state=state, at=at)
 
@@ -49,8 +61,8 @@ async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
     # Only of a task's newest run: an older one that ends later does not change the last result. In the order of the
     # tasks' ids, in which the scheduler locks them too.
     newest = {end.task_id: end for end in sorted(ends, key=lambda end: end.run_id)}
-    await session.execute(
-        _NOTE_LAST_END,
+    await _NOTE_LAST_END.execute(
+        session,
         [
             {"b_task_id": task_id, "b_run_id": end.run_id, "b_state": end.state, "b_at": end.at}
             for task_id, end in sorted(newest.items())
@@ -74,11 +86,11 @@ async def _count_on_days(session: AsyncSession, ends: Sequence[Ended]) -> None:
         {"day": day, "project_id": project_id, "state": state, "count": count}
         for (day, project_id, state), count in sorted(counts.items())
     ]
-    await session.execute(statements["tallies"], rows)
+    await statements["tallies"].execute(session, rows)
     failures = Counter((end.at.astimezone(UTC).date(), end.task_id) for end in ends if end.state in FAILURES)
     if failures:
         rows = [{"day": day, "task_id": task_id, "count": count} for (day, task_id), count in sorted(failures.items())]
-        await session.execute(statements["failures"], rows)
+        await statements["failures"].execute(session, rows)
 
 
 async def _count_failures(session: AsyncSession, ends: Sequence[Ended]) -> None:
@@ -87,9 +99,7 @@ async def _count_failures(session: AsyncSession, ends: Sequence[Ended]) -> None:
         {"b_task_id": task_id, "b_succeeded": succeeded, "b_failures": failures}
         for task_id, (succeeded, failures) in sorted(failures_in_a_row(ends).items())
     ]
-    if not rows:
-        return
-    await session.execute(_COUNT_FAILURES, rows)
+    await _COUNT_FAILURES.execute(session, rows)
     if not any(row["b_failures"] for row in rows):
         return
     paused = await session.execute(_PAUSE, {"b_task_ids": [row["b_task_id"] for row in rows]})
@@ -113,10 +123,10 @@ def failures_in_a_row(ends: Sequence[Ended]) -> dict[int, tuple[bool, int]]:
     return found
 
 
-def _count(dialect: Any, table: Table) -> Any:
+def _count(dialect: Any, table: Table) -> Prepared:
     insert = dialect.insert(table)
     counted = {"count": table.c.count + insert.excluded.count}
-    return insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=counted)
+    return Prepared(insert.on_conflict_do_update(index_elements=table.primary_key.columns, set_=counted))
 
 
 _tasks = cast(Table, Task.__table__)
@@ -127,12 +137,12 @@ _COUNT = {
     }
     for dialect in (postgresql, sqlite)
 }
-_NOTE_LAST_END = (
+_NOTE_LAST_END = Prepared(
     update(_tasks)
     .where(_tasks.c.id == bindparam("b_task_id"), _tasks.c.last_run_id == bindparam("b_run_id"))
     .values(last_run_state=bindparam("b_state"), last_run_ended_at=bindparam("b_at"))
 )
-_COUNT_FAILURES = (
+_COUNT_FAILURES = Prepared(
     update(_tasks)
     .where(_tasks.c.id == bindparam("b_task_id"))
     .values(

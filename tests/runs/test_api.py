@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kumo.runs import api
+from kumo.runs import request_api
 from kumo.settings import Settings
 from tests.databases import on_one_database
 from tests.runs.asking import add_task, ended, events, run_to_its_end
@@ -283,7 +283,7 @@ async def test_values_that_no_run_can_be_given_are_refused(
 async def test_whoever_waits_is_told_of_the_run_as_it_is_when_the_time_is_over(
     client: httpx.AsyncClient, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "_LONGEST_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(request_api, "_LONGEST_WAIT_SECONDS", 0.5)
     await client.put(f"/projects/{project_id}/files/sleeps.py", json={"content": "import time\ntime.sleep(600)\n"})
     task_id = await add_task(client, project_id, name="sleeps", command="python sleeps.py", stop_grace_seconds=1)
     answer = await client.post(f"/tasks/{task_id}/run", json={"wait": True})

@@ -15,6 +15,7 @@ from kumo.environments.models import Build, Environment
 from kumo.environments.needs.definition import EnvironmentDefinition
 from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
+from kumo.runs import open_runs
 from kumo.runs import service as runs
 from kumo.runs.collector import Collector
 from kumo.runs.preparation import Ready
@@ -167,7 +168,8 @@ async def test_a_run_that_takes_a_build_first_keeps_the_collector_from_it(buildi
     await building.build("water==2.0")
     await building.activate(environment_id, 0)
     run_id = await house.request(await house.add_task("python works.py", environment_id=environment_id))
-    await building.preparation.learn(house.database, await house.run(run_id))
+    async with house.database.read() as session:
+        await building.preparation.learn(house.database, await open_runs.read(session, run_id))
 
     async def activate_and_collect() -> None:
         await building.activate(environment_id, 1)
@@ -175,7 +177,7 @@ async def test_a_run_that_takes_a_build_first_keeps_the_collector_from_it(buildi
 
     async with house.database.write() as session:
         run = await runs.get(session, run_id)
-        ready = await building.preparation.prepare(session, run, utc_now())
+        ready = await building.preparation.prepare(session, await open_runs.read(session, run_id), utc_now())
         assert isinstance(ready, Ready)
         meanwhile = asyncio.create_task(activate_and_collect())
         await asyncio.wait({meanwhile}, timeout=0.3)

@@ -74,7 +74,10 @@ class Interpreters:
         Not each minute as the list is: looking takes seconds, and every run asks, within a transaction.
         """
         known = choose(self._found, None)
-        return known if known is not None and known.path.exists() else await self.select(None)
+        # pathlib takes five times as long.
+        if known is None or not os.path.exists(known.path):  # noqa: ASYNC240, PTH110
+            return await self.select(None)
+        return known
 
     async def select(self, request: PythonRequest | None, *, field: str = "python") -> Interpreter:
         """The one to build with; looks again before it says that there is none."""
