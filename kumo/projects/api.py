@@ -45,11 +45,11 @@ IfMatch = Annotated[
 
 _JSON_BYTES = 256 * 1024
 _DETECTED_FILE_BYTES = 1024 * 1024
-_SUFFIX = re.compile(r"(?i)\.(zip|tgz|tbz2?|txz|tar(\.(gz|bz2|xz))?)$")
+_SUFFIX = re.compile(r"(?i)\.(zip|7z|rar|tgz|tbz2?|txz|tzst|tar(\.(gz|bz2|xz|zst))?)$")
 _ARCHIVE_PART = {
     "type": "string",
     "format": "binary",
-    "description": "A .zip, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar archive.",
+    "description": "A .zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst or .7z archive; .rar where bsdtar is installed.",
 }
 _CREATE_BODY: dict[str, Any] = {
     "requestBody": {

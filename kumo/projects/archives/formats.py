@@ -1,7 +1,8 @@
-"""Reading .zip and .tar files member by member, in bounded memory; what to make of the members is decided elsewhere.
+"""Reading archives member by member, in bounded memory; what to make of the members is decided elsewhere.
 
-The standard library reads both formats, but trusts what they say of themselves: a header may claim to be gigabytes
+The standard library reads zip and tar, but trusts what they say of themselves: a header may claim to be gigabytes
 long, a list of files may have millions of lines. Hence each is read through a file object that gives only so much.
+What other programs unpack comes as a tar stream, so that it goes through the same hands.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from kumo.errors import InvalidInput, TooLarge
+from kumo.projects.archives import converting
 from kumo.projects.paths import shown
 
 CHUNK_BYTES = 1024 * 1024
@@ -64,6 +67,8 @@ def damage_is_bad_archive(what: str) -> Iterator[None]:
     """Turn whatever the libraries raise on damaged data into one sentence; failures of the disk pass."""
     try:
         yield
+    except converting.Unconvertible as error:
+        raise BadArchive.because(error.message) from error
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error) as error:
         raise _damaged(what) from error
     except (EOFError, ValueError, LookupError, NotImplementedError, OverflowError) as error:
@@ -165,12 +170,9 @@ def _zip_kind(info: zipfile.ZipInfo, name: str) -> Kind:
 
 
 def _unpacked_stream(path: Path, start: bytes) -> IO[bytes]:
-    if start.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if start.startswith(b"BZh"):
-        return cast("IO[bytes]", bz2.open(path, "rb"))
-    if start.startswith(b"\xfd7zXZ\x00"):
-        return cast("IO[bytes]", io.BufferedReader(_XzReader(path), CHUNK_BYTES))
+    for magic, opened in _OPENED_BY.items():
+        if start.startswith(magic):
+            return opened(path)
     if start[257:262] == b"ustar" or _is_old_tar(start):
         return path.open("rb")
     raise BadArchive.because(f"{_what_it_is(start)} Pack the project as .zip or .tar.gz and upload that.")
@@ -188,11 +190,32 @@ def _is_old_tar(start: bytes) -> bool:
 def _what_it_is(start: bytes) -> str:
     if not start:
         return "The file is empty."
-    if start.startswith(b"7z\xbc\xaf\x27\x1c"):
-        return "7z archives are not read."
-    if start.startswith(b"Rar!"):
-        return "RAR archives are not read."
     return "The file is not an archive that Kumo reads."
+
+
+class _ZstdReader(io.RawIOBase):
+    """A .zst file; its library refuses by itself what would take more than 128 MiB of memory."""
+
+    def __init__(self, path: Path) -> None:
+        # Loaded with the first such file; from Python 3.14 on it is the standard library's.
+        self._zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+        self._file = self._zstd.open(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            data = self._file.read(len(view))
+        except self._zstd.ZstdError as error:
+            raise EOFError("the compressed data are damaged") from error
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _XzReader(io.RawIOBase):
@@ -305,3 +328,18 @@ def _tar_content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = tar.extractfile(info)
     assert content is not None, "only files are opened"
     return content
+
+
+def _buffered(raw: io.RawIOBase) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(raw, CHUNK_BYTES))
+
+
+# By the first bytes of the file: what unpacks it into a tar stream.
+_OPENED_BY: dict[bytes, Callable[[Path], IO[bytes]]] = {
+    b"\x1f\x8b": lambda path: cast("IO[bytes]", gzip.open(path, "rb")),  # noqa: SIM115 - closed by whoever reads
+    b"BZh": lambda path: cast("IO[bytes]", bz2.open(path, "rb")),  # noqa: SIM115
+    b"\xfd7zXZ\x00": lambda path: _buffered(_XzReader(path)),
+    b"\x28\xb5\x2f\xfd": lambda path: _buffered(_ZstdReader(path)),
+    b"7z\xbc\xaf\x27\x1c": converting.seven_zip,
+    b"Rar!\x1a\x07": converting.rar,
+}

@@ -7417,7 +7417,7 @@ export interface operations {
                     description?: string;
                     /**
                      * Format: binary
-                     * @description A .zip, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar archive.
+                     * @description A .zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst or .7z archive; .rar where bsdtar is installed.
                      */
                     file: string;
                     /** @description Without: the archive's name. */
@@ -7769,7 +7769,7 @@ export interface operations {
                 "multipart/form-data": {
                     /**
                      * Format: binary
-                     * @description A .zip, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar archive.
+                     * @description A .zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst or .7z archive; .rar where bsdtar is installed.
                      */
                     file: string;
                 };

@@ -102,7 +102,7 @@ it('is given up by a click and with the page, without an error', async () => {
 })
 
 it('knows archives by their names', () => {
-  const names = ['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz', 'c.py', 'd.gz', 'zip']
-  expect(names.filter((name) => isArchive(new File([], name)))).toEqual(['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz'])
+  const names = ['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz', 'c.py', 'c.7z', 'c.rar', 'c.tar.zst', 'd.gz', 'zip']
+  expect(names.filter((name) => isArchive(new File([], name)))).toEqual(['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz', 'c.7z', 'c.rar', 'c.tar.zst'])
   expect(nameOfArchive(new File([], 'my.quotes.tar.gz'))).toBe('my.quotes')
 })

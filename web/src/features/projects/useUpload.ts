@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 import type { Project } from './projects'
 import { uploadFile } from './uploadFile'
 
-const ARCHIVE = /\.(zip|tgz|tbz2?|txz|tar(\.(gz|bz2|xz))?)$/i
+const ARCHIVE = /\.(zip|7z|rar|tgz|tbz2?|txz|tzst|tar(\.(gz|bz2|xz|zst))?)$/i
 
 export function isArchive(file: File): boolean {
   return ARCHIVE.test(file.name)
