@@ -22,6 +22,7 @@ from kumo.projects.receiving_api import is_multipart, read_json, receive_upload,
 from kumo.projects.schemas import (
     DetectionOut,
     EnvironmentFound,
+    KindFoundOut,
     NoFields,
     ProjectChange,
     ProjectCreate,
@@ -54,7 +55,7 @@ _ARCHIVE_PART = {
 _CREATE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "An archive with the project's files, or JSON for a project without files.",
+        "description": "An archive with the project's files, or JSON for one with those of a template, or none.",
         "content": {
             "multipart/form-data": {
                 "schema": {
@@ -108,19 +109,21 @@ async def list_projects(
 @router.post(
     "/projects",
     status_code=status.HTTP_201_CREATED,
-    summary="Create a project from an archive, or an empty one",
+    summary="Create a project from an archive or a template, or an empty one",
     responses=error_answers("unauthenticated", "forbidden", "conflict", "too_large", "validation_error", "unavailable"),
     openapi_extra=_CREATE_BODY,
 )
 async def create_project(_actor: Writer, request: Request, shop: Workplace) -> ProjectOut:
-    """Unpack the archive that the form brings; or create an empty project from JSON.
+    """Unpack the archive that the form brings; or create a project from JSON, empty or with the files of a template.
 
     A single folder that holds everything is left out, and so is what can be made again: `.git`, `__pycache__`,
     `node_modules`, virtual environments, `__MACOSX`. An archive with links, or with paths that lead out, is refused.
     """
     if not is_multipart(request):
         wanted = await read_json(request, ProjectCreate, most_bytes=_JSON_BYTES)
-        project, snapshot = await editing.create_empty(shop, name=wanted.name, description=wanted.description)
+        project, snapshot = await editing.create_empty(
+            shop, name=wanted.name, description=wanted.description, template=wanted.template
+        )
         return _project_answer(project, snapshot, shop.settings)
     async with editing.upload_directory(shop.settings) as directory:
         upload = await receive_upload(request, directory, most_bytes=shop.settings.upload_max_bytes)
@@ -245,6 +248,8 @@ def _detection(store: SnapshotStore, tree_hash: str) -> DetectionOut:
     return DetectionOut(
         environment=EnvironmentFound.model_validate(found.environment, from_attributes=True),
         commands=list(found.commands),
+        kinds=[KindFoundOut.model_validate(kind, from_attributes=True) for kind in found.kinds],
+        spiders=list(found.spiders),
     )
 
 

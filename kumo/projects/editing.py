@@ -26,6 +26,7 @@ from kumo.projects.service import Change
 from kumo.projects.store.disk import full_disk_is_unavailable
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.projects.store.trees import Entry, Tree
+from kumo.projects.templates import TemplateName, files_of
 from kumo.projects.text import encode_like
 from kumo.settings import Settings
 
@@ -72,8 +73,13 @@ def _uploads(settings: Settings) -> Path:
 # --- whole projects --------------------------------------------------------------------------------------------------
 
 
-async def create_empty(shop: Workshop, *, name: str, description: str = "") -> tuple[Project, Snapshot]:
-    """A project without files."""
+async def create_empty(
+    shop: Workshop, *, name: str, description: str = "", template: TemplateName | None = None
+) -> tuple[Project, Snapshot]:
+    """A project without files, or with those of a template."""
+    if template is not None:
+        tree = await asyncio.to_thread(shop.store.put_directory, files_of(template))
+        return await _create(shop, name, description, tree, shop.change(f"Created from the template {template}"))
     tree = await asyncio.to_thread(shop.store.put_empty)
     return await _create(shop, name, description, tree, shop.change("Created empty"))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kumo.http import Input, RowId, UtcMoment
+from kumo.projects.templates import TemplateName
 
 
 def _plain_name(name: str) -> str:
@@ -29,12 +30,17 @@ def _example(**values: Any) -> ConfigDict:
 
 
 class ProjectCreate(Input):
-    """A project without files."""
+    """A project that is not uploaded."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "quotes"}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "quotes", "template": "scrapy"}})
 
     name: ProjectName
     description: DescriptionText = ""
+    template: TemplateName | None = Field(
+        default=None,
+        description="What it begins with: a plain script, one that fetches pages, a Scrapy project, one that drives a "
+        "browser. Without: no files.",
+    )
 
 
 class ProjectUpload(Input):
@@ -206,15 +212,29 @@ class EnvironmentFound(BaseModel):
     python: str | None
 
 
+class KindFoundOut(BaseModel):
+    """One thing that the project is, and the first of the files that say so."""
+
+    name: Literal[
+        "scrapy", "playwright", "selenium", "drissionpage", "fastapi", "flask", "notebook", "pep723", "script"
+    ]
+    files: list[str]
+
+
 class DetectionOut(BaseModel):
     """What the project looks like it needs, and how it looks like it is run."""
 
     model_config = _example(
-        environment={"source": "requirements.txt", "python": None}, commands=["scrapy crawl quotes", "python main.py"]
+        environment={"source": "requirements.txt", "python": None},
+        commands=["scrapy crawl quotes", "python main.py"],
+        kinds=[{"name": "scrapy", "files": ["scrapy.cfg"]}],
+        spiders=["quotes"],
     )
 
     environment: EnvironmentFound
     commands: list[str]
+    kinds: list[KindFoundOut]
+    spiders: list[str] = Field(description="Of a Scrapy project, by their names.")
 
 
 class OutputOut(BaseModel):

@@ -96,3 +96,60 @@ HARD_TO_READ = {
 def test_whatever_is_in_a_file_detection_answers(content: bytes) -> None:
     names = ["a.py", "b.py", "pyproject.toml", ".python-version", "scrapy.cfg", "spiders/x.py"]
     assert look(dict.fromkeys(names, MAIN + content)).environment.python is None
+
+
+@pytest.mark.parametrize(
+    ("files", "kinds", "commands"),
+    [
+        ({"a.py": b"import os\nprint(1)"}, {"script": ("a.py",)}, ("python a.py",)),
+        ({"README.md": b"import scrapy"}, {}, ()),
+        (
+            {"crawl.py": b"try:\n    from playwright.sync_api import sync_playwright\nexcept ImportError: pass\n"},
+            {"playwright": ("crawl.py",)},
+            ("python crawl.py",),
+        ),
+        (
+            {"a.py": b"from selenium import webdriver", "b.py": b"import DrissionPage, os", "c.py": b"# import flask"},
+            {"selenium": ("a.py",), "drissionpage": ("b.py",)},
+            (),
+        ),
+        (
+            {"shop/web.py": b"from fastapi import FastAPI\nsite = FastAPI(title='x')\n", "shop/__init__.py": b""},
+            {"fastapi": ("shop/web.py",)},
+            ("uvicorn shop.web:site --host 127.0.0.1 --port 8001",),
+        ),
+        (
+            {"app.py": b"import flask\napp = flask.Flask(__name__)\n"},
+            {"flask": ("app.py",)},
+            ("python app.py", "flask --app app:app run --host 127.0.0.1 --port 8001"),
+        ),
+        (
+            {"not-a-module.py": b"from fastapi import FastAPI\napp = FastAPI()"},
+            {"fastapi": ("not-a-module.py",)},
+            ("python not-a-module.py",),
+        ),
+        ({"web.py": b"from fastapi import FastAPI\napp = FastAPI("}, {"fastapi": ("web.py",)}, ("python web.py",)),
+        (
+            {"report.ipynb": b"{}", ".ipynb_checkpoints/report.ipynb": b"{}", "two words.ipynb": b"{}"},
+            {"notebook": ("report.ipynb", "two words.ipynb")},
+            ("jupyter execute ./report.ipynb", "jupyter execute './two words.ipynb'"),
+        ),
+        (
+            {"tool/__main__.py": b"print(1)", "tool/__init__.py": b""},
+            {"script": ("tool/__init__.py", "tool/__main__.py")},
+            ("python -m tool",),
+        ),
+        (
+            {"main.py": b"# /// script\n# dependencies = []\n# ///\nimport scrapy\n"},
+            {"scrapy": ("main.py",), "pep723": ("main.py",)},
+            ("python main.py",),
+        ),
+        ({"x.py": b"\xff\xfe\0", "scrapy.cfg": b""}, {"scrapy": ("scrapy.cfg",)}, ("python x.py",)),
+    ],
+)  # fmt: skip
+def test_what_a_project_is_comes_from_what_it_imports(
+    files: dict[str, bytes], kinds: dict[str, tuple[str, ...]], commands: tuple[str, ...]
+) -> None:
+    found = look(files)
+    assert {kind.name: kind.files for kind in found.kinds} == kinds
+    assert found.commands == commands

@@ -872,8 +872,8 @@ export interface paths {
         get: operations["list_projects_api_v1_projects_get"];
         put?: never;
         /**
-         * Create a project from an archive, or an empty one
-         * @description Unpack the archive that the form brings; or create an empty project from JSON.
+         * Create a project from an archive or a template, or an empty one
+         * @description Unpack the archive that the form brings; or create a project from JSON, empty or with the files of a template.
          *
          *     A single folder that holds everything is left out, and so is what can be made again: `.git`, `__pycache__`,
          *     `node_modules`, virtual environments, `__MACOSX`. An archive with links, or with paths that lead out, is refused.
@@ -2182,13 +2182,31 @@ export interface components {
          *       ],
          *       "environment": {
          *         "source": "requirements.txt"
-         *       }
+         *       },
+         *       "kinds": [
+         *         {
+         *           "files": [
+         *             "scrapy.cfg"
+         *           ],
+         *           "name": "scrapy"
+         *         }
+         *       ],
+         *       "spiders": [
+         *         "quotes"
+         *       ]
          *     }
          */
         DetectionOut: {
             /** Commands */
             commands: string[];
             environment: components["schemas"]["EnvironmentFound"];
+            /** Kinds */
+            kinds: components["schemas"]["KindFoundOut"][];
+            /**
+             * Spiders
+             * @description Of a Scrapy project, by their names.
+             */
+            spiders: string[];
         };
         /**
          * DifferenceOut
@@ -2924,6 +2942,19 @@ export interface components {
          * @enum {string}
          */
         Kind: "build_without_directory" | "directory_without_build" | "run_without_directory" | "directory_without_run" | "snapshot_without_files";
+        /**
+         * KindFoundOut
+         * @description One thing that the project is, and the first of the files that say so.
+         */
+        KindFoundOut: {
+            /** Files */
+            files: string[];
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "scrapy" | "playwright" | "selenium" | "drissionpage" | "fastapi" | "flask" | "notebook" | "pep723" | "script";
+        };
         /**
          * LastRun
          * @description The newest run of a task.
@@ -7397,7 +7428,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description An archive with the project's files, or JSON for a project without files. */
+        /** @description An archive with the project's files, or JSON for one with those of a template, or none. */
         requestBody: {
             content: {
                 "application/json": {
@@ -7412,6 +7443,11 @@ export interface operations {
                      * @example quotes
                      */
                     name: string;
+                    /**
+                     * Template
+                     * @description What it begins with: a plain script, one that fetches pages, a Scrapy project, one that drives a browser. Without: no files.
+                     */
+                    template?: ("script" | "requests" | "scrapy" | "browser") | null;
                 };
                 "multipart/form-data": {
                     description?: string;

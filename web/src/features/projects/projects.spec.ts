@@ -25,7 +25,7 @@ function server(handlers: Record<string, Handler> = {}): Request[] {
     'GET /auth/me': { body: makeMe() },
     'GET /projects/2': { body: makeProject() },
     'GET /projects/2/tree': { body: tree },
-    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'] } },
+    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'], kinds: [{ name: 'script', files: ['main.py'] }], spiders: [] } },
     'GET /projects/2/files/main.py': { body: text },
     'GET /projects/2/files/data.bin': { body: { ...text, path: 'data.bin', encoding: null, binary: true, content: null } },
     ...handlers,

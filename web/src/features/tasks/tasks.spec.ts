@@ -43,7 +43,7 @@ function serve(more: Record<string, Handler> = {}): Request[] {
     'GET /timezones': { body: { items: ['Europe/Berlin', 'UTC'] } },
     'GET /projects': { body: makeList(makeProject()) },
     'GET /projects/2': { body: makeProject() },
-    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'] } },
+    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'], kinds: [{ name: 'script', files: ['main.py'] }], spiders: [] } },
     'GET /environments': { body: makeList(makeEnvironment()) },
     'GET /pools': { body: makeList(makePool()) },
     'POST /triggers/preview': { body: PREVIEW },
