@@ -54,8 +54,16 @@ def test_what_needs_nothing_special_does_its_work(name: TemplateName, tmp_path: 
         address = f"http://127.0.0.1:{server.server_port}/"
         environment = os.environ | {"OUTPUT_DIR": str(tmp_path), "TARGET_URL": address}
         requests = files_of(name) / "requirements.txt"
-        uv = Path(sys.executable).with_name("uv")
-        command = [uv, "run", "--no-project", "--quiet", "--with-requirements", requests, files_of(name) / "main.py"]
+        uv = str(Path(sys.executable).with_name("uv"))
+        command = [
+            uv,
+            "run",
+            "--no-project",
+            "-q",
+            "--with-requirements",
+            str(requests),
+            str(files_of(name) / "main.py"),
+        ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         server.shutdown()
     assert done.returncode == 0, done.stderr
