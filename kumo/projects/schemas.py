@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kumo.http import Input, RowId, UtcMoment
+from kumo.projects.git_schemas import GitChange, GitOut, GitWanted, OriginOut
 
 
 def _plain_name(name: str) -> str:
@@ -29,12 +30,13 @@ def _example(**values: Any) -> ConfigDict:
 
 
 class ProjectCreate(Input):
-    """A project without files."""
+    """A project without files, or with those of a repository, which are pulled in the background."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "quotes"}})
 
     name: ProjectName
     description: DescriptionText = ""
+    git: GitWanted | None = None
 
 
 class ProjectUpload(Input):
@@ -55,6 +57,9 @@ class ProjectChange(Input):
 
     name: ProjectName | None = None
     description: DescriptionText | None = None
+    git: Annotated[
+        GitChange | None, Field(description="The repository that the project follows; null: none any more.")
+    ] = None
 
 
 class FileSave(Input):
@@ -89,6 +94,7 @@ class ProjectOut(BaseModel):
         created_at="2026-01-05T12:00:00.000Z",
         updated_at="2026-01-06T08:30:00.000Z",
         task_count=1,
+        git=None,
     )
 
     id: int
@@ -102,6 +108,7 @@ class ProjectOut(BaseModel):
     created_at: UtcMoment
     updated_at: UtcMoment
     task_count: int
+    git: GitOut | None
 
 
 class ProjectList(BaseModel):
@@ -180,6 +187,7 @@ class SnapshotOut(BaseModel):
         file_count=12,
         size_bytes=20480,
         created_at="2026-01-06T08:30:00.000Z",
+        origin=None,
     )
 
     id: int
@@ -190,6 +198,7 @@ class SnapshotOut(BaseModel):
     file_count: int
     size_bytes: int
     created_at: UtcMoment
+    origin: Annotated[OriginOut | None, Field(description="The commit that it was pulled from, if it was.")]
 
 
 class SnapshotList(BaseModel):
