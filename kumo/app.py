@@ -42,7 +42,9 @@ from kumo.logs.searching import Searches
 from kumo.loops import Loops
 from kumo.middleware import BodyLimit, OpenStreams, SecurityHeaders, Streams
 from kumo.projects import api as projects_api
+from kumo.projects import git_hooks_api
 from kumo.projects.editing import remove_leftovers
+from kumo.projects.git.puller import Puller
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
@@ -73,7 +75,12 @@ log = structlog.get_logger(__name__)
 
 API_PREFIX = "/api/v1"
 
-PUBLIC_ROUTERS = (access_api.public_router, hooks_api.public_router, system_api.public_router)
+PUBLIC_ROUTERS = (
+    access_api.public_router,
+    hooks_api.public_router,
+    git_hooks_api.public_router,
+    system_api.public_router,
+)
 ROUTERS = (
     request_api.router,  # the first, since it is asked most often
     runs_api.router,
@@ -192,6 +199,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("scheduler", Scheduler(database, utc_now, supervisor.queueing).forever)
     builder = BuilderLoop(database, settings, utc_now, app.state.vault, app.state.interpreters)
     loops.start("builder", builder.forever)
+    loops.start("puller", Puller(database, settings, utc_now, app.state.vault).forever)
     collector = Collector(database, settings, builder, utc_now)
     loops.start("collector", collector.forever)
     app.state.consistency = Consistency(database, settings, builder, collector, utc_now)

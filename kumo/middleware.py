@@ -8,7 +8,7 @@ import re
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kumo.access.gate import HOOKS, public_route
+from kumo.access.gate import GIT_HOOKS, HOOKS, public_route
 from kumo.errors import TooLarge
 from kumo.http import error_response
 from kumo.settings import MIB, Settings
@@ -100,7 +100,7 @@ class BodyLimit:
 
     def _limit(self, scope: Scope) -> int:
         if (public := public_route(scope["method"], scope["path"])) is not None:
-            return MIB if public == HOOKS else _STRANGERS_MAX_BYTES
+            return MIB if public in {HOOKS, GIT_HOOKS} else _STRANGERS_MAX_BYTES
         return self._upload_bytes if _UPLOADS.fullmatch(scope["path"]) else self._json_bytes
 
     async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:

@@ -72,6 +72,19 @@ class Settings(BaseSettings):
     file_max_bytes: Bytes = Field(
         default=16 * MIB, description="The largest single file that may be saved through the editor."
     )
+    max_parallel_pulls: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="How many projects are pulled from git at once; further pulls wait in the queue."
+    )
+    git_timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(
+        default=600, description="How long one pull of a project from git may take."
+    )
+    git_ca_file: Path | None = Field(
+        default=None,
+        description="A file with the certificates (PEM) that git trusts over https, instead of the system's own.",
+    )
+    git_allow_local: bool = Field(
+        default=False, description="Let projects follow repositories in directories of the server (file://)."
+    )
     max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
         default=2, description="How many environments are built at once; further builds wait in the queue."
     )

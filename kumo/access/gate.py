@@ -44,6 +44,7 @@ CSRF_COOKIE: Final = "kumo_csrf"
 
 # The address of a webhook, which is a secret itself.
 HOOKS: Final = "/api/v1/hooks/{token}"
+GIT_HOOKS: Final = "/api/v1/hooks/git/{token}"
 
 # All that a stranger may ask. Every other path under /api answers 401 without login, whether it exists or not.
 PUBLIC_ROUTES: Final = frozenset(
@@ -53,6 +54,7 @@ PUBLIC_ROUTES: Final = frozenset(
         ("POST", "/api/v1/setup"),
         ("POST", "/api/v1/auth/login"),
         ("POST", HOOKS),
+        ("POST", GIT_HOOKS),
     }
 )
 _PLACEHOLDER = re.compile(r"\{\w+\}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kumo.cli import accounts, doctor, runs, server, status, variables
+from kumo.cli import accounts, doctor, projects, runs, server, status, variables
 from kumo.errors import KumoError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 server.add_to(app)
 accounts.add_to(app)
+projects.add_to(app)
 runs.add_to(app)
 variables.add_to(app)
 status.add_to(app)

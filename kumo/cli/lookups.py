@@ -27,7 +27,7 @@ def task_id(client: Client, wanted: str) -> int:
 
 def project_id(client: Client, wanted: str) -> int:
     """The id of a project that is given by id or name."""
-    return _id(client, "project", wanted, "The web interface shows them.")
+    return _id(client, "project", wanted, "`kumo project list` shows them.")
 
 
 def _id(client: Client, kind: str, wanted: str, where: str) -> int:

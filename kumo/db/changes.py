@@ -25,7 +25,7 @@ class Change:
 
     # Told to browsers: "run", "task", "build", "project", "environment", "variable",
     # "interpreter". For Kumo's own parts alone:
-    # "queue", "stop", "schedule", "variables".
+    # "queue", "stop", "schedule", "variables", "pull".
     kind: str
     id: int
 

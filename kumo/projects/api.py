@@ -13,10 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
+from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, wrong_cursor
-from kumo.projects import editing, files_api, outputs_api, service
+from kumo.projects import editing, files_api, git_api, outputs_api, service
 from kumo.projects.archives.zipping import folder_name, zip_chunks
 from kumo.projects.detection.project import detect
+from kumo.projects.git import following, sources
+from kumo.projects.git.following import GitWish
+from kumo.projects.git_answers import git_answers
+from kumo.projects.git_schemas import GitChange, GitOut, GitWanted
 from kumo.projects.models import Project, Snapshot
 from kumo.projects.receiving_api import is_multipart, read_json, receive_upload, validated
 from kumo.projects.schemas import (
@@ -45,6 +50,7 @@ IfMatch = Annotated[
 ]
 
 _JSON_BYTES = 256 * 1024
+_NEVER_NULL = frozenset({"url", "subdirectory", "submodules"})
 _DETECTED_FILE_BYTES = 1024 * 1024
 _SUFFIX = re.compile(r"(?i)\.(zip|7z|rar|tgz|tbz2?|txz|tzst|tar(\.(gz|bz2|xz|zst))?)$")
 _ARCHIVE_PART = {
@@ -52,10 +58,20 @@ _ARCHIVE_PART = {
     "format": "binary",
     "description": "A .zip, .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst or .7z archive; .rar where bsdtar is installed.",
 }
+
+
+def _project_schema() -> dict[str, Any]:
+    """The JSON of a new project without references: where a route names its body itself, FastAPI collects none."""
+    schema = ProjectCreate.model_json_schema()
+    del schema["$defs"]
+    schema["properties"]["git"]["anyOf"][0] = GitWanted.model_json_schema()
+    return schema
+
+
 _CREATE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "An archive with the project's files, or JSON for one with those of a template, or none.",
+        "description": "An archive with the project's files, or JSON: a repository, a template, or no files.",
         "content": {
             "multipart/form-data": {
                 "schema": {
@@ -68,7 +84,7 @@ _CREATE_BODY: dict[str, Any] = {
                     },
                 }
             },
-            "application/json": {"schema": ProjectCreate.model_json_schema()},
+            "application/json": {"schema": _project_schema()},
         },
     }
 }
@@ -100,8 +116,9 @@ async def list_projects(
     rows = await service.list_projects(session, query=q, after=_after_name(page.after), limit=page.limit)
     shown = rows[: page.limit]
     last = shown[-1][0] if shown else None
+    git = await git_answers(session, [project.id for project, _snapshot in shown])
     return ProjectList(
-        items=[_project_answer(project, snapshot, settings) for project, snapshot in shown],
+        items=[_project_answer(project, snapshot, settings, git.get(project.id)) for project, snapshot in shown],
         next_cursor=page.next_cursor(rows, (last.name, last.id) if last else None),
     )
 
@@ -109,18 +126,26 @@ async def list_projects(
 @router.post(
     "/projects",
     status_code=status.HTTP_201_CREATED,
-    summary="Create a project from an archive or a template, or an empty one",
+    summary="Create a project from an archive, a repository or a template, or an empty one",
     responses=error_answers("unauthenticated", "forbidden", "conflict", "too_large", "validation_error", "unavailable"),
     openapi_extra=_CREATE_BODY,
 )
 async def create_project(_actor: Writer, request: Request, shop: Workplace) -> ProjectOut:
-    """Unpack the archive that the form brings; or create a project from JSON, empty or with the files of a template.
+    """Unpack the archive that the form brings; or create a project from JSON: from git, with a template, or empty.
+
+    A project from git is empty until its first pull, which is carried out in the background; a pull that fails leaves
+    a project that says why, and `POST /projects/{id}/sync` tries again.
 
     A single folder that holds everything is left out, and so is what can be made again: `.git`, `__pycache__`,
     `node_modules`, virtual environments, `__MACOSX`. An archive with links, or with paths that lead out, is refused.
     """
     if not is_multipart(request):
         wanted = await read_json(request, ProjectCreate, most_bytes=_JSON_BYTES)
+        if wanted.git is not None:
+            wish = GitWish(**wanted.git.model_dump())
+            project, _ = await following.create(shop, name=wanted.name, description=wanted.description, wish=wish)
+            async with shop.database.read() as session:
+                return await _answer(session, shop.settings, project.id)
         project, snapshot = await editing.create_empty(
             shop, name=wanted.name, description=wanted.description, template=wanted.template
         )
@@ -147,7 +172,7 @@ async def show_project(_actor: Reader, session: ReadSession, settings: SettingsD
 
 @router.patch(
     "/projects/{project_id}",
-    summary="Rename or describe a project",
+    summary="Rename or describe a project, or change the repository that it follows",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
 )
 async def change_project(
@@ -158,9 +183,11 @@ async def change_project(
     wanted: ProjectChange,
     if_match: IfMatch = None,
 ) -> ProjectOut:
-    """Change the fields that are given."""
+    """Change the fields that are given. What a repository holds comes with the next pull, not with this change."""
     fields = service.Description(name=wanted.name, description=wanted.description)
     await service.change_project(session, project_id, fields, expected_version=if_match, now=utc_now())
+    if "git" in wanted.model_fields_set:
+        await _change_git(session, settings, project_id, wanted.git)
     return await _answer(session, settings, project_id)
 
 
@@ -178,8 +205,9 @@ async def upload_archive(_actor: Writer, request: Request, shop: Workplace, proj
     async with editing.upload_directory(shop.settings) as directory:
         upload = await receive_upload(request, directory, most_bytes=shop.settings.upload_max_bytes)
         validated(NoFields, upload.fields)
-        project, snapshot = await editing.upload(shop, project_id, archive=upload.path, filename=upload.filename)
-    return _project_answer(project, snapshot, shop.settings)
+        await editing.upload(shop, project_id, archive=upload.path, filename=upload.filename)
+    async with shop.database.read() as session:
+        return await _answer(session, shop.settings, project_id)
 
 
 @router.get(
@@ -235,6 +263,7 @@ async def detect_project(_actor: Reader, database: DatabaseDep, store: StoreDep,
 
 router.include_router(files_api.router)
 router.include_router(outputs_api.router)
+router.include_router(git_api.router)
 
 
 def _detection(store: SnapshotStore, tree_hash: str) -> DetectionOut:
@@ -255,10 +284,29 @@ def _detection(store: SnapshotStore, tree_hash: str) -> DetectionOut:
 
 async def _answer(session: AsyncSession, settings: Settings, project_id: int) -> ProjectOut:
     project = await service.find_project(session, project_id)
-    return _project_answer(project, await service.current_snapshot(session, project_id), settings)
+    git = await git_answers(session, [project_id])
+    return _project_answer(project, await service.current_snapshot(session, project_id), settings, git.get(project_id))
 
 
-def _project_answer(project: Project, snapshot: Snapshot, settings: Settings) -> ProjectOut:
+async def _change_git(session: AsyncSession, settings: Settings, project_id: int, wanted: GitChange | None) -> None:
+    """Change what a project follows by the fields that are given; None: it follows nothing any more."""
+    if wanted is None:
+        await sources.forget_source(session, project_id)
+        return
+    source = await sources.find_source(session, project_id, for_update=True)
+    given = wanted.model_dump(exclude_unset=True)
+    if source is None and given.get("url") is None:
+        raise InvalidInput.at("git.url", "This field is required: the project follows no repository yet.")
+    now = {} if source is None else vars(following.wish_of(source))
+    if given.keys() & {"branch", "tag", "commit"}:  # one takes the place of another
+        now = now | {"branch": None, "tag": None, "commit": None}
+    if "credential" in given:
+        now = now | {"credential_id": None}
+    not_null = {name: value for name, value in given.items() if value is not None or name not in _NEVER_NULL}
+    await following.follow(session, settings, project_id, GitWish(**(now | not_null)), utc_now())
+
+
+def _project_answer(project: Project, snapshot: Snapshot, settings: Settings, git: GitOut | None = None) -> ProjectOut:
     return ProjectOut(
         id=project.id,
         version=project.version,
@@ -271,6 +319,7 @@ def _project_answer(project: Project, snapshot: Snapshot, settings: Settings) ->
         created_at=project.created_at,
         updated_at=project.updated_at,
         task_count=project.task_count,
+        git=git,
     )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.session import Database
@@ -29,6 +31,8 @@ from kumo.projects.store.trees import Entry, Tree
 from kumo.projects.templates import TemplateName, files_of
 from kumo.projects.text import encode_like
 from kumo.settings import Settings
+
+Also = Callable[[AsyncSession, Project, Snapshot], Awaitable[None]]
 
 _MOST_TRIES = 50  # each lost try is another person's success, so that only a project under constant change gets there
 
@@ -74,14 +78,19 @@ def _uploads(settings: Settings) -> Path:
 
 
 async def create_empty(
-    shop: Workshop, *, name: str, description: str = "", template: TemplateName | None = None
+    shop: Workshop,
+    *,
+    name: str,
+    description: str = "",
+    template: TemplateName | None = None,
+    also: Also | None = None,
 ) -> tuple[Project, Snapshot]:
-    """A project without files, or with those of a template."""
+    """A project without files, or with those of a template; `also` writes more in the same transaction."""
     if template is not None:
         tree = await asyncio.to_thread(shop.store.put_directory, files_of(template))
-        return await _create(shop, name, description, tree, shop.change(f"Created from the template {template}"))
+        return await _create(shop, name, description, tree, shop.change(f"Created from the template {template}"), also)
     tree = await asyncio.to_thread(shop.store.put_empty)
-    return await _create(shop, name, description, tree, shop.change("Created empty"))
+    return await _create(shop, name, description, tree, shop.change("Created empty"), also)
 
 
 async def create_from_archive(
@@ -122,11 +131,15 @@ def _store_archive(shop: Workshop, archive: Path) -> Tree:
     return shop.store.put_directory(files, move=True)
 
 
-async def _create(shop: Workshop, name: str, description: str, tree: Tree, change: Change) -> tuple[Project, Snapshot]:
+async def _create(  # noqa: PLR0913 - all that a project begins with
+    shop: Workshop, name: str, description: str, tree: Tree, change: Change, also: Also | None = None
+) -> tuple[Project, Snapshot]:
     async with shop.database.write() as session:
         project, snapshot = await service.add_project(
             session, name=name, description=description, tree=tree, change=change
         )
+        if also is not None:
+            await also(session, project, snapshot)
     outputs = service.output_directory(shop.settings, project.id)
     with full_disk_is_unavailable():
         await asyncio.to_thread(outputs.mkdir, parents=True, exist_ok=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
@@ -52,6 +53,8 @@ class Snapshot(Base):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("snapshots.id"))
     tree_hash: Mapped[str] = mapped_column(String(64))
     message: Mapped[str] = mapped_column(String(300))  # what was done, as “Changed main.py”
+    # Where the files came from, if from elsewhere: the repository, reference and commit of a pull.
+    origin: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     file_count: Mapped[int]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id", ondelete="SET NULL"))

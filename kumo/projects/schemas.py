@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from kumo.http import Input, RowId, UtcMoment
+from kumo.projects.git_schemas import GitChange, GitOut, GitWanted, OriginOut
 from kumo.projects.templates import TemplateName
 
 
@@ -30,7 +31,7 @@ def _example(**values: Any) -> ConfigDict:
 
 
 class ProjectCreate(Input):
-    """A project that is not uploaded."""
+    """A project that is not uploaded: empty, with a template, or from a repository, pulled in the background."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "quotes", "template": "scrapy"}})
 
@@ -41,6 +42,13 @@ class ProjectCreate(Input):
         description="What it begins with: a plain script, one that fetches pages, a Scrapy project, one that drives a "
         "browser. Without: no files.",
     )
+    git: GitWanted | None = None
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.git is not None and self.template is not None:
+            raise ValueError("Give either `git` or `template`: a repository brings its own files.")
+        return self
 
 
 class ProjectUpload(Input):
@@ -61,6 +69,9 @@ class ProjectChange(Input):
 
     name: ProjectName | None = None
     description: DescriptionText | None = None
+    git: Annotated[
+        GitChange | None, Field(description="The repository that the project follows; null: none any more.")
+    ] = None
 
 
 class FileSave(Input):
@@ -95,6 +106,7 @@ class ProjectOut(BaseModel):
         created_at="2026-01-05T12:00:00.000Z",
         updated_at="2026-01-06T08:30:00.000Z",
         task_count=1,
+        git=None,
     )
 
     id: int
@@ -108,6 +120,7 @@ class ProjectOut(BaseModel):
     created_at: UtcMoment
     updated_at: UtcMoment
     task_count: int
+    git: GitOut | None
 
 
 class ProjectList(BaseModel):
@@ -186,6 +199,7 @@ class SnapshotOut(BaseModel):
         file_count=12,
         size_bytes=20480,
         created_at="2026-01-06T08:30:00.000Z",
+        origin=None,
     )
 
     id: int
@@ -196,6 +210,7 @@ class SnapshotOut(BaseModel):
     file_count: int
     size_bytes: int
     created_at: UtcMoment
+    origin: Annotated[OriginOut | None, Field(description="The commit that it was pulled from, if it was.")]
 
 
 class SnapshotList(BaseModel):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.exc import IntegrityError
@@ -29,6 +30,7 @@ class Change:
     message: str
     user_id: int | None  # None: Kumo itself
     now: datetime
+    origin: dict[str, Any] | None = None  # as in `Snapshot`
 
 
 def output_directory(settings: Settings, project_id: int) -> Path:
@@ -194,6 +196,7 @@ async def _add_snapshot(
         parent_id=parent_id,
         tree_hash=tree.tree_hash,
         message=change.message[: Snapshot.message.type.length],
+        origin=change.origin,
         file_count=tree.file_count,
         size_bytes=tree.size_bytes,
         created_by=change.user_id,

@@ -47,6 +47,7 @@ async def test_an_archive_becomes_a_project(browser: httpx.AsyncClient, stored_s
         "created_at": project["created_at"],
         "updated_at": project["updated_at"],
         "task_count": 0,
+        "git": None,
     }
     assert (await browser.get(f"/projects/{project['id']}")).json() == project
     assert (await browser.get("/projects?q=quo")).json() == {"items": [project], "next_cursor": None}

@@ -582,6 +582,118 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/git/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what opens repositories
+         * @description Give all credentials by name, without what they keep secret.
+         */
+        get: operations["list_credentials_api_v1_git_credentials_get"];
+        put?: never;
+        /**
+         * Keep a password, a token or a private key for repositories
+         * @description Keep it encrypted. A private key must have no passphrase.
+         */
+        post: operations["create_credential_api_v1_git_credentials_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/git/credentials/{credential_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a credential
+         * @description Delete it; 409, naming the projects, while some use it.
+         */
+        delete: operations["delete_credential_api_v1_git_credentials__credential_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a credential, or enter it anew
+         * @description Change the fields that are given; its kind stays.
+         */
+        patch: operations["change_credential_api_v1_git_credentials__credential_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/git/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the ssh hosts whose keys are trusted
+         * @description Give all hosts by name.
+         */
+        get: operations["list_hosts_api_v1_git_hosts_get"];
+        put?: never;
+        /**
+         * Trust the keys of an ssh host
+         * @description Trust these keys from now on, and none that were accepted for the host before.
+         */
+        post: operations["accept_host_api_v1_git_hosts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/git/hosts/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask an ssh host for its keys
+         * @description Show the keys that the host presents, to be compared with what it publishes; nothing is trusted by that.
+         */
+        post: operations["ask_host_api_v1_git_hosts_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/git/hosts/{host_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Trust the keys of an ssh host no more
+         * @description Forget the host: pulls from it fail until its keys are accepted again.
+         */
+        delete: operations["forget_host_api_v1_git_hosts__host_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -596,6 +708,29 @@ export interface paths {
         get: operations["health_api_v1_health_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hooks/git/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a pull after a push
+         * @description Pull if the body, as GitHub, Gitea, Forgejo and GitLab send it, tells of a push to what the project follows.
+         *
+         *     A call without a body asks for a pull, whatever was pushed. Where the address has a secret, a call proves that it
+         *     knows it: by `X-Hub-Signature-256`, `X-Gitea-Signature` or `X-Gitlab-Token`.
+         */
+        post: operations["call_git_webhook_api_v1_hooks_git__token__post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -872,8 +1007,11 @@ export interface paths {
         get: operations["list_projects_api_v1_projects_get"];
         put?: never;
         /**
-         * Create a project from an archive or a template, or an empty one
-         * @description Unpack the archive that the form brings; or create a project from JSON, empty or with the files of a template.
+         * Create a project from an archive, a repository or a template, or an empty one
+         * @description Unpack the archive that the form brings; or create a project from JSON: from git, with a template, or empty.
+         *
+         *     A project from git is empty until its first pull, which is carried out in the background; a pull that fails leaves
+         *     a project that says why, and `POST /projects/{id}/sync` tries again.
          *
          *     A single folder that holds everything is left out, and so is what can be made again: `.git`, `__pycache__`,
          *     `node_modules`, virtual environments, `__MACOSX`. An archive with links, or with paths that lead out, is refused.
@@ -907,8 +1045,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename or describe a project
-         * @description Change the fields that are given.
+         * Rename or describe a project, or change the repository that it follows
+         * @description Change the fields that are given. What a repository holds comes with the next pull, not with this change.
          */
         patch: operations["change_project_api_v1_projects__project_id__patch"];
         trace?: never;
@@ -1029,6 +1167,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/pulls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the last pulls of a project
+         * @description Give the last pulls, the newest first.
+         */
+        get: operations["list_pulls_api_v1_projects__project_id__pulls_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/pulls/{pull_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a pull of a project
+         * @description Give one pull: whether it waits, goes on, or how it ended.
+         */
+        get: operations["show_pull_api_v1_projects__project_id__pulls__pull_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/snapshots": {
         parameters: {
             query?: never;
@@ -1043,6 +1221,29 @@ export interface paths {
         get: operations["list_snapshots_api_v1_projects__project_id__snapshots_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pull a project from its repository
+         * @description Want a pull, which is carried out in the background: `GET /projects/{id}/pulls/{pull_id}` tells how it goes.
+         *
+         *     Where one waits already, that one is answered. Files that were changed here since the last pull are not
+         *     overwritten: the pull fails with `local_changes`, unless it is asked for with `overwrite`.
+         */
+        post: operations["pull_project_api_v1_projects__project_id__sync_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1064,6 +1265,30 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make the address that pulls a project after a push
+         * @description Give a new address, told this once; an earlier one ends with it.
+         */
+        post: operations["make_webhook_api_v1_projects__project_id__webhook_post"];
+        /**
+         * End the address that pulls a project after a push
+         * @description Let nobody ask for pulls by the address any more.
+         */
+        delete: operations["delete_webhook_api_v1_projects__project_id__webhook_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2046,6 +2271,20 @@ export interface components {
             type: string;
         };
         /**
+         * CommitOut
+         * @description One commit.
+         */
+        CommitOut: {
+            /** Author */
+            author: string;
+            /** Committed At */
+            committed_at: string;
+            /** Id */
+            id: string;
+            /** Subject */
+            subject: string;
+        };
+        /**
          * ComparisonOut
          * @description Two runs side by side.
          */
@@ -2719,6 +2958,170 @@ export interface components {
             task_name: string;
         };
         /**
+         * GitChange
+         * @description What to change of the repository that a project follows; a field that is left out stays.
+         */
+        GitChange: {
+            /** Branch */
+            branch?: string | null;
+            /** Commit */
+            commit?: string | null;
+            /** Credential */
+            credential?: string | null;
+            /** Credential Id */
+            credential_id?: number | null;
+            /** Pull Every Seconds */
+            pull_every_seconds?: number | null;
+            /** Subdirectory */
+            subdirectory?: string | null;
+            /** Submodules */
+            submodules?: boolean | null;
+            /** Tag */
+            tag?: string | null;
+            /** Url */
+            url?: string | null;
+        };
+        /**
+         * GitCredentialChange
+         * @description What to change; a field that is left out stays.
+         * @example {
+         *       "secret": "…"
+         *     }
+         */
+        GitCredentialChange: {
+            /** Name */
+            name?: string | null;
+            /** Secret */
+            secret?: string | null;
+            /** Username */
+            username?: string | null;
+        };
+        /**
+         * GitCredentialCreate
+         * @description A new credential.
+         * @example {
+         *       "kind": "token",
+         *       "name": "deploy",
+         *       "secret": "…",
+         *       "username": "kumo"
+         *     }
+         */
+        GitCredentialCreate: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "password" | "token" | "ssh_key";
+            /**
+             * Name
+             * @example deploy key
+             */
+            name: string;
+            /**
+             * Secret
+             * @description The password, token or private key; never given back.
+             */
+            secret: string;
+            /** Username */
+            username?: string | null;
+        };
+        /**
+         * GitCredentialList
+         * @description All credentials, by name.
+         */
+        GitCredentialList: {
+            /** Items */
+            items: components["schemas"]["GitCredentialOut"][];
+        };
+        /**
+         * GitCredentialOut
+         * @description A credential, without what it keeps secret.
+         * @example {
+         *       "created_at": "2026-01-05T12:00:00.000Z",
+         *       "id": 1,
+         *       "kind": "token",
+         *       "name": "deploy",
+         *       "project_count": 2,
+         *       "updated_at": "2026-01-05T12:00:00.000Z",
+         *       "username": "kumo"
+         *     }
+         */
+        GitCredentialOut: {
+            /** Created At */
+            created_at: string;
+            /** Id */
+            id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "password" | "token" | "ssh_key";
+            /** Name */
+            name: string;
+            /** Project Count */
+            project_count: number;
+            /** Updated At */
+            updated_at: string;
+            /** Username */
+            username: string | null;
+        };
+        /**
+         * GitCredentialShort
+         * @description A credential by name.
+         */
+        GitCredentialShort: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+        };
+        /**
+         * GitOut
+         * @description The repository that a project follows, and how far it has come.
+         */
+        GitOut: {
+            /** Branch */
+            branch: string | null;
+            /** Commit */
+            commit: string | null;
+            credential: components["schemas"]["GitCredentialShort"] | null;
+            last_pull: components["schemas"]["PullOut"] | null;
+            /**
+             * Local Changes
+             * @description Files were changed here since, which a pull would undo.
+             */
+            local_changes: boolean;
+            /**
+             * Main Branch
+             * @description What the repository calls its main branch.
+             */
+            main_branch: string | null;
+            /** Next Pull At */
+            next_pull_at: string | null;
+            /** Pull Every Seconds */
+            pull_every_seconds: number | null;
+            /** @description The commit that was pulled last. */
+            pulled: components["schemas"]["CommitOut"] | null;
+            /** Subdirectory */
+            subdirectory: string;
+            /** Submodules */
+            submodules: boolean;
+            /** Tag */
+            tag: string | null;
+            /** Url */
+            url: string;
+            /**
+             * Webhook
+             * @description There is an address that asks for a pull.
+             */
+            webhook: boolean;
+            /**
+             * Webhook Secret
+             * @description Calls of it must prove that they know its secret.
+             */
+            webhook_secret: boolean;
+        };
+        /**
          * GivenVariableOut
          * @description A variable that a run was given: which one, and which of the values that it has had; never the value itself.
          */
@@ -2752,6 +3155,118 @@ export interface components {
             pool?: components["schemas"]["ConnectionsOut"] | null;
             /** Status */
             status: string;
+        };
+        /**
+         * HookAnswer
+         * @description What became of a call.
+         */
+        HookAnswer: {
+            /** Message */
+            message: string;
+            /** Pull Id */
+            pull_id: number | null;
+        };
+        /**
+         * HostAccepted
+         * @description The keys that are trusted for an ssh server from now on, and no earlier ones.
+         * @example {
+         *       "host": "git.example.org",
+         *       "keys": [
+         *         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+         *       ],
+         *       "port": 22
+         *     }
+         */
+        HostAccepted: {
+            /**
+             * Host
+             * @example git.example.org
+             */
+            host: string;
+            /**
+             * Keys
+             * @description As `POST /git/hosts/keys`, or the host itself, says.
+             */
+            keys: string[];
+            /**
+             * Port
+             * @default 22
+             */
+            port: number;
+        };
+        /**
+         * HostAsked
+         * @description The ssh server whose keys are asked for.
+         * @example {
+         *       "host": "git.example.org",
+         *       "port": 22
+         *     }
+         */
+        HostAsked: {
+            /**
+             * Host
+             * @example git.example.org
+             */
+            host: string;
+            /**
+             * Port
+             * @default 22
+             */
+            port: number;
+        };
+        /**
+         * HostKeyOut
+         * @description One public key of a host.
+         */
+        HostKeyOut: {
+            /** Fingerprint */
+            fingerprint: string;
+            /** Key */
+            key: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * HostKeysOut
+         * @description What a host shows just now, beside what was accepted for it.
+         */
+        HostKeysOut: {
+            /** Accepted */
+            accepted: components["schemas"]["HostKeyOut"][];
+            /** Host Name */
+            host_name: string;
+            /** Keys */
+            keys: components["schemas"]["HostKeyOut"][];
+            /**
+             * State
+             * @description `changed`: none of the keys shown is one that was accepted.
+             * @enum {string}
+             */
+            state: "new" | "accepted" | "changed";
+        };
+        /**
+         * HostList
+         * @description All hosts whose keys are trusted, by name.
+         */
+        HostList: {
+            /** Items */
+            items: components["schemas"]["HostOut"][];
+        };
+        /**
+         * HostOut
+         * @description A host whose keys are trusted.
+         */
+        HostOut: {
+            /** Accepted At */
+            accepted_at: string;
+            /** Accepted By */
+            accepted_by: string;
+            /** Host Name */
+            host_name: string;
+            /** Id */
+            id: number;
+            /** Keys */
+            keys: components["schemas"]["HostKeyOut"][];
         };
         /**
          * InstallList
@@ -3185,6 +3700,29 @@ export interface components {
             task_name: string;
         };
         /**
+         * OriginOut
+         * @description The commit that a state of a project was pulled from.
+         */
+        OriginOut: {
+            /** Author */
+            author: string;
+            /** Committed At */
+            committed_at: string;
+            /** Id */
+            id: string;
+            /** Ref */
+            ref: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "git";
+            /** Url */
+            url: string;
+        };
+        /**
          * OutdatedPackages
          * @description What the index has newer than the build in use.
          * @example {
@@ -3465,6 +4003,8 @@ export interface components {
         ProjectChange: {
             /** Description */
             description?: string | null;
+            /** @description The repository that the project follows; null: none any more. */
+            git?: components["schemas"]["GitChange"] | null;
             /** Name */
             name?: string | null;
         };
@@ -3502,6 +4042,7 @@ export interface components {
             description: string;
             /** File Count */
             file_count: number;
+            git: components["schemas"]["GitOut"] | null;
             /** Id */
             id: number;
             /** Name */
@@ -3518,6 +4059,88 @@ export interface components {
             updated_at: string;
             /** Version */
             version: number;
+        };
+        /**
+         * PullList
+         * @description The last pulls of a project, the newest first; older ones are not kept.
+         */
+        PullList: {
+            /** Items */
+            items: components["schemas"]["PullOut"][];
+        };
+        /**
+         * PullOut
+         * @description One pull: wanted, under way, or over.
+         * @example {
+         *       "cause": "person",
+         *       "changed": true,
+         *       "commit": {
+         *         "author": "Ada",
+         *         "committed_at": "2026-01-06T08:29:30+00:00",
+         *         "id": "5f0c6f6e2d5b4b6e9c1d4a7b8e2f3a4b5c6d7e8f",
+         *         "subject": "Read quotes page by page"
+         *       },
+         *       "ended_at": "2026-01-06T08:30:01.200Z",
+         *       "id": 12,
+         *       "message": "Pulled 5f0c6f6e2d “Read quotes page by page”.",
+         *       "overwrite": false,
+         *       "queued_at": "2026-01-06T08:30:00.000Z",
+         *       "snapshot_id": 41,
+         *       "started_at": "2026-01-06T08:30:00.010Z",
+         *       "state": "succeeded"
+         *     }
+         */
+        PullOut: {
+            /**
+             * Cause
+             * @enum {string}
+             */
+            cause: "created" | "person" | "schedule" | "webhook";
+            /**
+             * Changed
+             * @description Whether a new state of the project came of it.
+             */
+            changed: boolean | null;
+            commit: components["schemas"]["CommitOut"] | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Message
+             * @description How it ended, in a sentence for people.
+             */
+            message: string | null;
+            /** Overwrite */
+            overwrite: boolean;
+            /**
+             * Problem
+             * @description Why it failed, in a word for programs.
+             */
+            problem: string | null;
+            /** Queued At */
+            queued_at: string;
+            /** Snapshot Id */
+            snapshot_id: number | null;
+            /** Started At */
+            started_at: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "succeeded" | "failed";
+        };
+        /**
+         * PullWanted
+         * @description How to pull.
+         */
+        PullWanted: {
+            /**
+             * Overwrite
+             * @description Pull although files were changed here; the changes stay in the history alone.
+             * @default false
+             */
+            overwrite: boolean;
         };
         /**
          * PurgeRequest
@@ -3972,6 +4595,8 @@ export interface components {
             id: number;
             /** Message */
             message: string;
+            /** @description The commit that it was pulled from, if it was. */
+            origin: components["schemas"]["OriginOut"] | null;
             /** Parent Id */
             parent_id: number | null;
             /** Project Id */
@@ -4752,6 +5377,24 @@ export interface components {
             python: string;
             /** Version */
             version: string;
+        };
+        /**
+         * WebhookOut
+         * @description The address of a project's webhook, which is told this once.
+         */
+        WebhookOut: {
+            /** Has Secret */
+            has_secret: boolean;
+            /** Url Path */
+            url_path: string;
+        };
+        /**
+         * WebhookWanted
+         * @description How calls of the new address prove who they are.
+         */
+        WebhookWanted: {
+            /** Secret */
+            secret?: string | null;
         };
         /**
          * ZoneList
@@ -6472,6 +7115,445 @@ export interface operations {
             };
         };
     };
+    list_credentials_api_v1_git_credentials_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitCredentialList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    create_credential_api_v1_git_credentials_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GitCredentialCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitCredentialOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_credential_api_v1_git_credentials__credential_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    change_credential_api_v1_git_credentials__credential_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GitCredentialChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GitCredentialOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_hosts_api_v1_git_hosts_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    accept_host_api_v1_git_hosts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostAccepted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ask_host_api_v1_git_hosts_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostKeysOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    forget_host_api_v1_git_hosts__host_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                host_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     health_api_v1_health_get: {
         parameters: {
             query?: never;
@@ -6488,6 +7570,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    call_git_webhook_api_v1_hooks_git__token__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Hub-Signature-256"?: string | null;
+                "X-Gitea-Signature"?: string | null;
+                "X-Gitlab-Token"?: string | null;
+                "X-GitHub-Event"?: string | null;
+            };
+            path: {
+                /** @description The secret part of the project's address. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "*/*": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookAnswer"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
             /** @description unavailable */
@@ -7428,7 +8605,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description An archive with the project's files, or JSON for one with those of a template, or none. */
+        /** @description An archive with the project's files, or JSON: a repository, a template, or no files. */
         requestBody: {
             content: {
                 "application/json": {
@@ -7438,6 +8615,39 @@ export interface operations {
                      * @example Reads quotes every night.
                      */
                     description?: string;
+                    git?: {
+                        /** Branch */
+                        branch?: string | null;
+                        /** Commit */
+                        commit?: string | null;
+                        /**
+                         * Credential
+                         * @description Instead of `credential_id`: its name.
+                         */
+                        credential?: string | null;
+                        /** Credential Id */
+                        credential_id?: number | null;
+                        /** Pull Every Seconds */
+                        pull_every_seconds?: number | null;
+                        /**
+                         * Subdirectory
+                         * @description Only this folder of the repository, as the whole project.
+                         * @default
+                         */
+                        subdirectory?: string;
+                        /**
+                         * Submodules
+                         * @default false
+                         */
+                        submodules?: boolean;
+                        /** Tag */
+                        tag?: string | null;
+                        /**
+                         * Url
+                         * @example https://git.example.org/team/quotes.git
+                         */
+                        url: string;
+                    } | null;
                     /**
                      * Name
                      * @example quotes
@@ -8415,6 +9625,123 @@ export interface operations {
             };
         };
     };
+    list_pulls_api_v1_projects__project_id__pulls_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_pull_api_v1_projects__project_id__pulls__pull_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+                pull_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     list_snapshots_api_v1_projects__project_id__snapshots_get: {
         parameters: {
             query?: {
@@ -8469,6 +9796,86 @@ export interface operations {
             };
             /** @description validation_error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    pull_project_api_v1_projects__project_id__sync_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PullWanted"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8536,6 +9943,142 @@ export interface operations {
             };
             /** @description unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    make_webhook_api_v1_projects__project_id__webhook_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WebhookWanted"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    delete_webhook_api_v1_projects__project_id__webhook_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -95,6 +95,46 @@ export function makeProject(changes: Partial<Schemas['ProjectOut']> = {}): Schem
     created_at: '2026-01-05T12:00:00Z',
     updated_at: '2026-01-06T08:30:00Z',
     task_count: 0,
+    git: null,
+    ...changes,
+  }
+}
+
+export function makePull(changes: Partial<Schemas['PullOut']> = {}): Schemas['PullOut'] {
+  return {
+    id: 12,
+    state: 'succeeded',
+    cause: 'person',
+    overwrite: false,
+    queued_at: '2026-01-06T08:30:00Z',
+    started_at: '2026-01-06T08:30:00Z',
+    ended_at: '2026-01-06T08:30:01Z',
+    changed: true,
+    commit: { id: '5f0c6f6e2d5b4b6e9c1d4a7b8e2f3a4b5c6d7e8f', author: 'Ada', subject: 'Read page by page', committed_at: '2026-01-06T08:29:30+00:00' },
+    snapshot_id: 41,
+    problem: null,
+    message: 'Pulled 5f0c6f6e2d “Read page by page”.',
+    ...changes,
+  }
+}
+
+export function makeGit(changes: Partial<Schemas['GitOut']> = {}): Schemas['GitOut'] {
+  return {
+    url: 'https://git.example.org/team/quotes.git',
+    branch: 'main',
+    tag: null,
+    commit: null,
+    subdirectory: '',
+    submodules: false,
+    credential: null,
+    pull_every_seconds: null,
+    next_pull_at: null,
+    main_branch: 'main',
+    pulled: makePull().commit,
+    local_changes: false,
+    webhook: false,
+    webhook_secret: false,
+    last_pull: makePull(),
     ...changes,
   }
 }

@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("tree_hash", sa.String(length=64), nullable=False),
         sa.Column("message", sa.String(length=300), nullable=False),
+        sa.Column("origin", sa.JSON(), nullable=True),
         sa.Column("file_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -177,6 +178,102 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("snapshots", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_snapshots_project_id_id"), ["project_id", "id"], unique=False)
+
+    op.create_table(
+        "git_credentials",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("username", sa.String(length=200), nullable=True),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_git_credentials")),
+        sa.UniqueConstraint("name", name=op.f("uq_git_credentials_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "git_hosts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("host_name", sa.String(length=300), nullable=False),
+        sa.Column("keys", sa.JSON(), nullable=False),
+        sa.Column("accepted_by", sa.String(length=64), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_git_hosts")),
+        sa.UniqueConstraint("host_name", name=op.f("uq_git_hosts_host_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "git_sources",
+        sa.Column(
+            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("ref_kind", sa.String(length=20), nullable=False),
+        sa.Column("ref_name", sa.String(length=250), nullable=True),
+        sa.Column("subdirectory", sa.Text(), nullable=False),
+        sa.Column("submodules", sa.Boolean(), nullable=False),
+        sa.Column("credential_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("pull_every_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("next_pull_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("hook_token_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("sealed_hook_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("commit", sa.JSON(), nullable=True),
+        sa.Column("main_branch", sa.String(length=250), nullable=True),
+        sa.Column("pulled_tree_hash", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["credential_id"], ["git_credentials.id"], name=op.f("fk_git_sources_credential_id_git_credentials")
+        ),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_git_sources_project_id_projects")),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_git_sources")),
+        sa.UniqueConstraint("hook_token_hash", name=op.f("uq_git_sources_hook_token_hash")),
+    )
+    with op.batch_alter_table("git_sources", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_git_sources_credential_id"), ["credential_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_git_sources_next_pull_at"), ["next_pull_at"], unique=False)
+
+    op.create_table(
+        "git_pulls",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("cause", sa.String(length=20), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("overwrite", sa.Boolean(), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed", sa.Boolean(), nullable=True),
+        sa.Column("commit", sa.JSON(), nullable=True),
+        sa.Column("snapshot_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("problem", sa.String(length=40), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_git_pulls_project_id_projects")),
+        sa.ForeignKeyConstraint(
+            ["snapshot_id"], ["snapshots.id"], name=op.f("fk_git_pulls_snapshot_id_snapshots"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user_account.id"], name=op.f("fk_git_pulls_user_id_user_account"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_git_pulls")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("git_pulls", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_git_pulls_open",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
+        batch_op.create_index(batch_op.f("ix_git_pulls_project_id_id"), ["project_id", "id"], unique=False)
+        batch_op.create_index(
+            "uq_git_pulls_open",
+            ["project_id", "state"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('queued', 'running')"),
+            postgresql_where=sa.text("state IN ('queued', 'running')"),
+        )
 
     op.create_table(
         "builds",

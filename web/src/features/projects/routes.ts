@@ -10,4 +10,6 @@ export const routes: RouteRecordRaw[] = [
     props: (route) => ({ id: Number(route.params.id) }),
     meta: { title: 'projects.one' },
   },
+  // Below the projects, so that their item of the navigation is lit.
+  { path: '/projects/git', name: 'git', component: () => import('./git/GitAccessPage.vue'), meta: { title: 'git.access.title' } },
 ]
