@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kumo.cli import accounts, doctor, runs, server, status, variables
+from kumo.cli import accounts, declarations, doctor, runs, server, status, variables
 from kumo.errors import KumoError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 server.add_to(app)
 accounts.add_to(app)
 runs.add_to(app)
+declarations.add_to(app, runs.tasks)
 variables.add_to(app)
 status.add_to(app)
 doctor.add_to(app)
