@@ -75,7 +75,7 @@ async def named_fields(session: AsyncSession, rows: Sequence[Task]) -> dict[int,
 
 async def drift_of(session: AsyncSession, project_id: int) -> list[Drift]:
     """The declared tasks of a project that are not as the file said when it was applied last."""
-    rows = [row for row in await rows_of(session, project_id) if declared_as(row) is not None]
+    rows = [row for row in await rows_of(session, project_id) if tasks.declaration_of(row) is not None]
     triggers = await tasks.triggers_of(session, [row.id for row in rows])
     names = await _names(session, rows, triggers)
     present = await named_fields(session, rows)
@@ -108,9 +108,8 @@ async def present_of(
 
 def declared_as(row: Task) -> str | None:
     """The name that the file of the task's project had for it; None where a person has made it, or moved it there."""
-    if row.declared is None or row.declared["project_id"] != row.project_id:
-        return None
-    return str(row.declared["name"])
+    declared = tasks.declaration_of(row)
+    return None if declared is None else str(declared["name"])
 
 
 async def made_environment(session: AsyncSession, declaration: ProjectDeclaration | None) -> Environment | None:

@@ -225,13 +225,14 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: st
         triggers=[TriggerOut.of(row) for row in triggers],
         next_due_at=min(due) if due and task.active else None,
         last_run=last_run,
-        declared=task.declared is not None,
+        declared=service.declaration_of(task) is not None,
         drift=_drift(task, triggers, pool),
     )
 
 
 def _drift(task: Task, triggers: Sequence[TriggerRow], pool: str | None) -> list[str]:
-    if task.declared is None:
+    declared = service.declaration_of(task)
+    if declared is None:
         return []
     present = service.present_of(service.definition_in(task, pool), [trigger_of(row) for row in triggers])
-    return [each.field for each in differences(task.declared, present)]
+    return [each.field for each in differences(declared, present)]

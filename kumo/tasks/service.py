@@ -197,6 +197,13 @@ def definition_in(task: Task, pool: str | None) -> TaskDefinition:
     return TaskDefinition(**values | {"tags": tuple(task.tags), "blackouts": blackouts, "pool": pool})
 
 
+def declaration_of(task: Task) -> dict[str, Any] | None:
+    """What the file of the task's project said of it; None where it never did, or the task has left it."""
+    if task.declared is None or task.declared["project_id"] != task.project_id:
+        return None
+    return task.declared
+
+
 def present_of(definition: TaskDefinition, triggers: Sequence[Trigger]) -> dict[str, Any]:
     """Everything that a person has decided about a task, as `kumo.tasks.declared` compares it."""
     values = _columns(definition) | {"pool": definition.pool}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,12 @@ async def test_what_a_person_changes_is_drift_and_what_a_person_makes_stays(proj
         {"field": "name", "before": "renamed", "after": "one"},
         {"field": "retry.max_attempts", "before": 4, "after": 1},
     ]
+    elsewhere = (await project.client.post("/projects", json={"name": "elsewhere"})).json()["id"]
+    await project.change("two", project_id=elsewhere)
+    moved = (await project.client.get(f"/tasks/{before['id']}")).json()
+    assert (moved["declared"], moved["drift"]) == (False, [])
+    assert "'elsewhere'" in (await project.refused(422))["message"]
+    assert (await project.client.patch(f"/tasks/{before['id']}", json={"project_id": project.id})).is_success
     taken_back = await project.apply(task_id=tasks["renamed"]["id"])
     assert actions(taken_back) == {"one": "change"}
     tasks = await project.tasks()
@@ -149,7 +156,9 @@ async def test_whatever_refuses_a_plan_leaves_everything_as_it_was(project: Proj
     await project.write("", "main.py")
     ring = '[[tasks.{}.triggers]]\ntype = "after"\ntask = "{}"\n'
     text = '[tasks.a]\ncommand = "sleep 60"\n[tasks.b]\ncommand = "true"\n' + ring.format("b", "a")
-    await project.apply(content=text)
+    # Two at once do it once.
+    both = await asyncio.gather(project.apply(content=text), project.apply(content=text))
+    assert sorted(each["plan"]["nothing_to_do"] for each in both) == [False, True]
     run = (await project.client.post(f"/tasks/{(await project.tasks())['a']['id']}/run")).json()
     before = await project.tasks()
 

@@ -31,7 +31,7 @@ def task(name: str = "nightly", **fields: Any) -> dict[str, Any]:
     return dict(made) | fields
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(projects())
 def test_what_is_exported_is_what_there_is(tasks: list[dict[str, Any]]) -> None:
     text = write(tasks)
@@ -42,7 +42,7 @@ def test_what_is_exported_is_what_there_is(tasks: list[dict[str, Any]]) -> None:
     assert [dict(each.fields) for each in elsewhere.tasks] == tasks
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(projects(), projects())
 def test_what_is_applied_leaves_nothing_to_do(wanted: list[dict[str, Any]], present: list[dict[str, Any]]) -> None:
     text = write(wanted)

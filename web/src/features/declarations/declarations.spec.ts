@@ -76,7 +76,7 @@ describe('tasks as code', () => {
   })
 
   it('leaves everything to others for those who only look', async () => {
-    const { page } = await open(makeDeclaration({ drift: DRIFT }), { 'GET /auth/me': { body: makeMe({ role: 'viewer' }) } })
+    const { page } = await open(makeDeclaration({ drift: DRIFT }), { 'GET /auth/me': { body: { ...makeMe(), role: 'viewer' } } })
     expect(page.find('[data-testid=declaration-apply]').exists()).toBe(false)
     expect(page.get('[data-testid=declaration-drift]').findAll('button')).toHaveLength(0)
   })
