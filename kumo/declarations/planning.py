@@ -130,6 +130,8 @@ def plan(reading: Reading, present: Present, now: datetime, *, only: int | None 
         steps = [step for step in steps if step.task_id == only]
         if not steps:
             raise InvalidInput.at("task_id", f"kumo.toml says nothing of task {only}.")
+        if environment is not None and steps[0].said.get("environment") != environment.definition.name:
+            environment = None
     return Plan(environment=environment, tasks=tuple(steps))
 
 

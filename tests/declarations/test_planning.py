@@ -106,6 +106,17 @@ def test_a_task_is_renamed_by_its_previous_name_and_only_once() -> None:
     assert planned(text, applied(made, there([task("old")], declared=True))).is_done
 
 
+def test_of_one_task_alone_nothing_else_is_done() -> None:
+    text = (
+        '[environment]\npackages = []\n[tasks.a]\ncommand = "true"\nenvironment = "{}"\n[tasks.b]\ncommand = "true"\n'
+    )
+    present = there([task("a")], declared=True)
+    for environment, is_needed in (("none", False), ("shop", True)):
+        made = plan(read(text.format(environment)), present, NOW, only=1)
+        assert [step.name for step in made.tasks] == ["a"]
+        assert (made.environment is not None) == is_needed
+
+
 def test_what_a_file_does_not_say_of_activity_and_starts_stays() -> None:
     text = '[tasks.nightly]\ncommand = "true"\ntriggers = [{type = "interval", seconds = "2m"}]\n'
     made = applied(planned(text, there([])), there([])).tasks[0]
