@@ -48,9 +48,11 @@ chaos: dev ## Kill, stop and flood Kumo for half an hour, and write docs/reliabi
 lock: .venv/run.stamp ## Renew requirements*.lock from pyproject.toml, with the newest versions allowed
 	@scripts/lock --upgrade
 
-openapi: .venv/dev.stamp web/node_modules/.package-lock.json ## Renew web/openapi.json and the web UI's types of it
+openapi: .venv/dev.stamp web/node_modules/.package-lock.json ## Renew web/openapi.json, the web UI's types, kumo.toml's schema
 	@$(BIN)/kumo openapi > web/openapi.json.new
 	@mv web/openapi.json.new web/openapi.json
+	@$(BIN)/kumo apply --schema > kumo/declarations/kumo.toml.schema.json.new
+	@mv kumo/declarations/kumo.toml.schema.json.new kumo/declarations/kumo.toml.schema.json
 	@scripts/npm run --silent api
 
 clean: ## Remove everything that is made here, except the data in ./.kumo

@@ -26,6 +26,8 @@ from kumo.access.throttle import LoginThrottle
 from kumo.clock import utc_now
 from kumo.db.migrate import upgrade
 from kumo.db.session import Database, open_database
+from kumo.declarations import api as declarations_api
+from kumo.declarations.applier import Applier
 from kumo.environments import api as environments_api
 from kumo.environments import builds_api, interpreters_api, packages_api
 from kumo.environments import log_api as build_log_api
@@ -102,6 +104,7 @@ ROUTERS = (
     removal_api.router,
     schedules_api.router,
     ledger_api.router,
+    declarations_api.router,
     dashboard.router,
     consistency_api.router,
     system_api.router,
@@ -204,6 +207,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("collector", collector.forever)
     app.state.consistency = Consistency(database, settings, builder, collector, utc_now)
     loops.start("access", app.state.authenticator.forever)
+    loops.start("declarations", Applier(database, settings, utc_now).forever)
     loops.start("variables", lambda: orphans.forever(database))
 
 

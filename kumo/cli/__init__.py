@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kumo.cli import accounts, doctor, projects, runs, server, status, variables
+from kumo.cli import accounts, declarations, doctor, projects, runs, server, status, variables
 from kumo.errors import KumoError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ server.add_to(app)
 accounts.add_to(app)
 projects.add_to(app)
 runs.add_to(app)
+declarations.add_to(app, runs.tasks)
 variables.add_to(app)
 status.add_to(app)
 doctor.add_to(app)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from kumo.cli.server import RunningServer, running_server
-from kumo.errors import ConfigurationError, Forbidden, KumoError, NotFound, Unavailable
+from kumo.errors import ConfigurationError, Detail, Forbidden, KumoError, NotFound, Unavailable
 from kumo.settings import load_settings
 
 _TIMEOUT_SECONDS = 30.0
@@ -43,16 +43,24 @@ class Client:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Ask, and give the answer's JSON; the server's refusal is raised with its own sentence."""
+        response = self._ask(method, path, **options)
+        try:
+            return response.json() if response.content else None
+        except ValueError:
+            raise Unavailable(f"What answers at {self._http.base_url} is not Kumo.") from None
+
+    def text(self, path: str) -> str:
+        """Ask for a text that is no JSON."""
+        return self._ask("GET", path).text
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, f"/api/v1{path}", **options)
         except httpx.TransportError as error:
             raise Unavailable(f"Kumo at {self._http.base_url} does not answer: {error}.") from None
         if response.is_error:
             raise _refusal(response)
-        try:
-            return response.json() if response.content else None
-        except ValueError:
-            raise Unavailable(f"What answers at {self._http.base_url} is not Kumo.") from None
+        return response
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
@@ -150,7 +158,9 @@ async def _issue_local_token(home: Path) -> str:
 
 def _refusal(response: httpx.Response) -> KumoError:
     try:
-        sentence = str(response.json()["error"]["message"])
+        error = response.json()["error"]
+        sentence = str(error["message"])
+        details = tuple(Detail(field=str(each["field"]), message=str(each["message"])) for each in error["details"])
     except (ValueError, KeyError, TypeError):
         return Unavailable(f"{response.url} answered {response.status_code}, which is not Kumo's way.")
-    return Unavailable(sentence) if response.is_server_error else Forbidden(sentence)
+    return Unavailable(sentence) if response.is_server_error else Forbidden(sentence, details=details)

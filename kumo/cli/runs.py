@@ -21,7 +21,7 @@ _RECONNECT_SECONDS = 1.0
 _SILENCE_SECONDS = 60.0  # longer than a restart takes
 _FINAL = frozenset({"succeeded", "failed", "timed_out", "stopped", "lost", "skipped"})
 
-_task = typer.Typer(help="Tasks.", no_args_is_help=True)
+tasks = typer.Typer(help="Tasks.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,18 +30,18 @@ def add_to(app: typer.Typer) -> None:
     app.command()(runs)
     app.command()(logs)
     app.command()(stop)
-    app.add_typer(_task, name="task")
+    app.add_typer(tasks, name="task")
 
 
-@_task.command("list")
+@tasks.command("list")
 def task_list(home: Home = None, as_json: AsJson = False) -> None:
     """List the tasks."""
     with connect(home) as client:
-        tasks = list(all_items(client, "/tasks"))
+        items = list(all_items(client, "/tasks"))
     if as_json:
-        print(json.dumps(tasks))
+        print(json.dumps(items))
         return
-    for task in tasks:
+    for task in items:
         state = "active" if task["active"] else "paused"
         last = task["last_run"]["state"] if task["last_run"] else "-"
         print(f"{task['id']:>5}  {state:<7} {last:<10} {task['next_due_at'] or '-':<25} {task['name']}")

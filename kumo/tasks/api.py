@@ -19,10 +19,12 @@ from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, 
 from kumo.projects.models import Project
 from kumo.secrets import Vault
 from kumo.tasks import service, uses
+from kumo.tasks.declared import differences
 from kumo.tasks.models import Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
+from kumo.tasks.trigger_rows import trigger_of
 from kumo.tasks.trigger_schemas import TriggerIn, TriggerOut
 
 router = APIRouter(tags=["tasks"])
@@ -214,7 +216,8 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: st
     last_run = None
     if task.last_run_id is not None and task.last_run_state is not None:
         last_run = LastRun(id=task.last_run_id, state=task.last_run_state, ended_at=task.last_run_ended_at)
-    columns = {name: getattr(task, name) for name in TaskOut.model_fields if hasattr(Task, name)}
+    names = [name for name in TaskOut.model_fields if hasattr(Task, name) and name != "declared"]
+    columns = {name: getattr(task, name) for name in names}
     return TaskOut(
         **columns,
         project_name=project_name,
@@ -222,4 +225,14 @@ def _out(task: Task, triggers: Sequence[TriggerRow], project_name: str, pool: st
         triggers=[TriggerOut.of(row) for row in triggers],
         next_due_at=min(due) if due and task.active else None,
         last_run=last_run,
+        declared=service.declaration_of(task) is not None,
+        drift=_drift(task, triggers, pool),
     )
+
+
+def _drift(task: Task, triggers: Sequence[TriggerRow], pool: str | None) -> list[str]:
+    declared = service.declaration_of(task)
+    if declared is None:
+        return []
+    present = service.present_of(service.definition_in(task, pool), [trigger_of(row) for row in triggers])
+    return [each.field for each in differences(declared, present)]

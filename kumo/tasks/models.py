@@ -52,6 +52,9 @@ class Task(Base):
     rate_limit: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     blackouts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     proxy: Mapped[str | None] = mapped_column(Text)
+    # What a file of the project said when it was applied last, as `kumo.tasks.declared` compares it; None where a
+    # person has made the task.
+    declared: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     failure_threshold: Mapped[int | None]
     consecutive_failures: Mapped[int] = mapped_column(default=0)
     paused_reason: Mapped[str | None] = mapped_column(Text)  # where Kumo paused it; None where a person did

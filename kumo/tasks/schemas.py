@@ -16,6 +16,7 @@ Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 Overlap = Literal["skip", "queue", "allow", "replace"]
 CatchUp = Literal["skip", "latest", "all"]
 
+MOST_TRIGGERS = 50
 _YEAR_SECONDS = 366 * 24 * 3600
 _WEEK_SECONDS = 7 * 24 * 3600
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -64,20 +65,14 @@ class BlackoutFields(Input):
     timezone: Annotated[str, Field(max_length=100, description="An IANA name.")] = "UTC"
 
 
-class TaskFields(Input):
-    """What can be said of a task; what is left out keeps its value, or takes its default in a new task."""
+class TaskRules(Input):
+    """What can be said of a task without naming another row by its id."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
-    project_id: RowId | None = None
-    environment_id: RowId | None = Field(default=None, description="null: what the project itself declares.")
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
     command: Annotated[str, Field(max_length=10_000)] | None = None
     shell: bool | None = None
     active: bool | None = None
-    triggers: Annotated[list[TriggerIn], Field(max_length=50)] | None = None
     overlap: Overlap | None = Field(default=None, description="What a slot does while earlier runs of the task go on.")
     max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = None
     catch_up: CatchUp | None = Field(default=None, description="What happens to slots that were missed.")
@@ -96,6 +91,15 @@ class TaskFields(Input):
     proxy: Annotated[str, Field(max_length=1000)] | None = Field(
         default=None, description="The script gets it as HTTP_PROXY and the like; without user and password."
     )
+
+
+class TaskFields(TaskRules):
+    """What can be said of a task; what is left out keeps its value, or takes its default in a new task."""
+
+    name: Name | None = None
+    project_id: RowId | None = None
+    environment_id: RowId | None = Field(default=None, description="null: what the project itself declares.")
+    triggers: Annotated[list[TriggerIn], Field(max_length=MOST_TRIGGERS)] | None = None
 
 
 class TaskCreate(TaskFields):
@@ -157,6 +161,8 @@ class TaskOut(BaseModel):
     rate_limit: RateLimitFields
     blackouts: list[BlackoutFields]
     proxy: str | None
+    declared: bool = Field(description="Whether the `kumo.toml` of the project declares it.")
+    drift: list[str] = Field(description="Fields that differ from what the file said when it was applied last.")
     next_due_at: UtcMoment | None
     last_run: LastRun | None
     created_at: UtcMoment

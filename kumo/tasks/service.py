@@ -16,6 +16,7 @@ from kumo.environments.models import Environment
 from kumo.errors import ChangedMeanwhile, Conflict, InvalidInput, NameTaken, NotFound
 from kumo.projects.models import Project
 from kumo.tasks.command import split_command
+from kumo.tasks.declared import trigger_as_json
 from kumo.tasks.following import refuse_followed
 from kumo.tasks.models import Pool, Task, TriggerRow
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_blackouts, check_proxy
@@ -187,6 +188,28 @@ async def definition_of(session: AsyncSession, task_id: int) -> TaskDefinition:
     return await _definition(session, await get(session, task_id, for_update=True))
 
 
+def definition_in(task: Task, pool: str | None) -> TaskDefinition:
+    """What a person has decided about a task whose pool has this name."""
+    names = TaskDefinition.__dataclass_fields__.keys() - {"pool"} - _POLICIES.keys()
+    values = {name: getattr(task, name) for name in names}
+    values |= {name: policy.from_json(getattr(task, name)) for name, policy in _POLICIES.items()}
+    blackouts = tuple(Blackout.from_json(each) for each in task.blackouts)
+    return TaskDefinition(**values | {"tags": tuple(task.tags), "blackouts": blackouts, "pool": pool})
+
+
+def declaration_of(task: Task) -> dict[str, Any] | None:
+    """What the file of the task's project said of it; None where it never did, or the task has left it."""
+    if task.declared is None or task.declared["project_id"] != task.project_id:
+        return None
+    return task.declared
+
+
+def present_of(definition: TaskDefinition, triggers: Sequence[Trigger]) -> dict[str, Any]:
+    """Everything that a person has decided about a task, as `kumo.tasks.declared` compares it."""
+    values = _columns(definition) | {"pool": definition.pool}
+    return values | {"triggers": [trigger_as_json(trigger) for trigger in triggers]}
+
+
 async def pool_names(session: AsyncSession, pool_ids: Collection[int]) -> dict[int, str]:
     """The names of some pools."""
     if not pool_ids:
@@ -196,12 +219,8 @@ async def pool_names(session: AsyncSession, pool_ids: Collection[int]) -> dict[i
 
 
 async def _definition(session: AsyncSession, task: Task) -> TaskDefinition:
-    names = TaskDefinition.__dataclass_fields__.keys() - {"pool"} - _POLICIES.keys()
-    values = {name: getattr(task, name) for name in names}
-    values |= {name: policy.from_json(getattr(task, name)) for name, policy in _POLICIES.items()}
     pool = None if task.pool_id is None else (await pool_names(session, {task.pool_id}))[task.pool_id]
-    blackouts = tuple(Blackout.from_json(each) for each in task.blackouts)
-    return TaskDefinition(**values | {"tags": tuple(task.tags), "blackouts": blackouts, "pool": pool})
+    return definition_in(task, pool)
 
 
 def _columns(definition: TaskDefinition) -> dict[str, Any]:

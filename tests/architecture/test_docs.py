@@ -129,7 +129,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 def test_code_named_by_a_page_exists() -> None:
     for page in PAGES:
-        for name in re.findall(r"`(kumo(?:\.\w+)+)(?<!\.lock)`", page.read_text("utf-8")):
+        for name in re.findall(r"`(kumo(?:\.\w+)+)(?<!\.lock)(?<!\.toml)`", page.read_text("utf-8")):
             assert _exists(name), f"{page.name} names {name}"
         for path in re.findall(r"`((?:kumo|tests|scripts|web|docs)/[\w./-]+)`", page.read_text("utf-8")):
             assert path == "kumo/web" or (ROOT / path).exists(), f"{page.name} names {path}"

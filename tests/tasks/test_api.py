@@ -60,6 +60,8 @@ async def test_a_task_has_its_defaults(client: httpx.AsyncClient, project_id: in
         "rate_limit": {"request_interval_ms": None, "max_requests_per_second": None},
         "blackouts": [],
         "proxy": None,
+        "declared": False,
+        "drift": [],
         "next_due_at": None,
         "last_run": None,
         "created_at": task["created_at"],

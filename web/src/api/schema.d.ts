@@ -1051,6 +1051,26 @@ export interface paths {
         patch: operations["change_project_api_v1_projects__project_id__patch"];
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a project's tasks as its file says
+         * @description Do all of the plan or nothing of it; what is wrong with the file is told with places and lines.
+         */
+        post: operations["apply_declaration_api_v1_projects__project_id__apply_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/archive": {
         parameters: {
             query?: never;
@@ -1075,6 +1095,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/declaration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what a project's file declares, and what was applied of it
+         * @description Give the state of the file, everything that is wrong with it, and what applying it would do.
+         */
+        get: operations["show_declaration_api_v1_projects__project_id__declaration_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Say whether a project's file is applied by itself
+         * @description Apply the file by itself, now and with each new state of the project; or leave that to people.
+         */
+        patch: operations["change_declaration_api_v1_projects__project_id__declaration_patch"];
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/detection": {
         parameters: {
             query?: never;
@@ -1087,6 +1131,26 @@ export interface paths {
          * @description Look at the files; nothing is executed.
          */
         get: operations["detect_project_api_v1_projects__project_id__detection_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Write a project's tasks as kumo.toml
+         * @description Give text that changes nothing when it is applied; secrets of webhooks are not in it, and stay.
+         */
+        get: operations["export_project_api_v1_projects__project_id__export_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1571,6 +1635,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schemas/kumo.toml.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Give the JSON Schema of kumo.toml
+         * @description For editors; `kumo apply --schema` prints the same.
+         */
+        get: operations["get_schema_api_v1_schemas_kumo_toml_json_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1705,6 +1789,26 @@ export interface paths {
          * @description Change the fields that are given; a trigger without an `id` is new and counts from now.
          */
         patch: operations["change_task_api_v1_tasks__task_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Write a task as kumo.toml
+         * @description Give the part of the file that says what this task is.
+         */
+        get: operations["export_task_api_v1_tasks__task_id__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/tasks/{task_id}/pause": {
@@ -2009,6 +2113,68 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AppliedOut
+         * @description When the file was applied last.
+         */
+        AppliedOut: {
+            /** At */
+            at: string;
+            /**
+             * By
+             * @description Who; null: Kumo itself, as the project wants it.
+             */
+            by: string | null;
+            /**
+             * Snapshot Id
+             * @description The state that it stood in; null: its text came with the request.
+             */
+            snapshot_id: number | null;
+        };
+        /**
+         * ApplyOut
+         * @description What was done, or would be.
+         */
+        ApplyOut: {
+            /**
+             * Applied
+             * @description Whether it was done; false for a dry run.
+             */
+            applied: boolean;
+            plan: components["schemas"]["PlanOut"];
+            /** Webhooks */
+            webhooks: components["schemas"]["WebhookAddress"][];
+        };
+        /**
+         * ApplyRequest
+         * @description What is to be applied, and whether it is meant.
+         * @example {
+         *       "dry_run": true
+         *     }
+         */
+        ApplyRequest: {
+            /**
+             * Content
+             * @description The text of the file; without, the `kumo.toml` of the project's present state.
+             */
+            content?: string | null;
+            /**
+             * Dry Run
+             * @description Say what would be done, and do nothing.
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Expected Plan
+             * @description The `hash` of a plan that was shown; 409 when something else would be done.
+             */
+            expected_plan?: string | null;
+            /**
+             * Task Id
+             * @description Make this task alone as the file says.
+             */
+            task_id?: number | null;
+        };
         /**
          * AttemptOut
          * @description One execution of a run's command.
@@ -2412,6 +2578,48 @@ export interface components {
             succeeded: number;
         };
         /**
+         * DeclarationChange
+         * @description How the file is applied.
+         * @example {
+         *       "apply_declaration": true
+         *     }
+         */
+        DeclarationChange: {
+            /**
+             * Apply Declaration
+             * @description Apply each new state of the project by itself, the present one too.
+             */
+            apply_declaration: boolean;
+        };
+        /**
+         * DeclarationOut
+         * @description The `kumo.toml` of a project's present state, and what was applied of it.
+         */
+        DeclarationOut: {
+            applied: components["schemas"]["AppliedOut"] | null;
+            /**
+             * Apply Declaration
+             * @description Whether each new state of the project is applied by itself.
+             */
+            apply_declaration: boolean;
+            /** Drift */
+            drift: components["schemas"]["DriftOut"][];
+            failure: components["schemas"]["FailureOut"] | null;
+            /** Path */
+            path: string;
+            /** @description What applying it would do; null where it is not valid or not there. */
+            plan: components["schemas"]["PlanOut"] | null;
+            /** Problems */
+            problems: components["schemas"]["ProblemOut"][];
+            /** Snapshot Id */
+            snapshot_id: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "none" | "valid" | "invalid";
+        };
+        /**
          * DetectionOut
          * @description What the project looks like it needs, and how it looks like it is run.
          * @example {
@@ -2471,6 +2679,18 @@ export interface components {
             from: string;
             /** To */
             to: string;
+        };
+        /**
+         * DriftOut
+         * @description A declared task that was changed since: `before` is what it is, `after` what the file said.
+         */
+        DriftOut: {
+            /** Fields */
+            fields: components["schemas"]["FieldChange"][];
+            /** Name */
+            name: string;
+            /** Task Id */
+            task_id: number;
         };
         /**
          * EffectiveList
@@ -2740,6 +2960,21 @@ export interface components {
             wheel_folder: string | null;
         };
         /**
+         * EnvironmentStepOut
+         * @description What is to be done with the environment that the file describes.
+         */
+        EnvironmentStepOut: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "create" | "change" | "adopt" | "remove" | "unchanged";
+            /** Fields */
+            fields: components["schemas"]["FieldChange"][];
+            /** Name */
+            name: string;
+        };
+        /**
          * EnvironmentUsage
          * @description Who uses an environment, and what its builds take.
          * @example {
@@ -2810,6 +3045,18 @@ export interface components {
             error: components["schemas"]["ErrorBody"];
         };
         /**
+         * FailureOut
+         * @description Why the file could not be applied by itself; the tasks are as they were.
+         */
+        FailureOut: {
+            /** At */
+            at: string;
+            /** Message */
+            message: string;
+            /** Problems */
+            problems: components["schemas"]["ProblemOut"][];
+        };
+        /**
          * Failures
          * @description A task that failed in the last seven days.
          */
@@ -2820,6 +3067,19 @@ export interface components {
             task_id: number;
             /** Task Name */
             task_name: string;
+        };
+        /**
+         * FieldChange
+         * @description One field that is not as the file says.
+         */
+        FieldChange: {
+            after: components["schemas"]["JsonValue"];
+            before: components["schemas"]["JsonValue"];
+            /**
+             * Field
+             * @description As `retry.max_attempts` or `triggers[0].expression`.
+             */
+            field: string;
         };
         /**
          * FileDeletedOut
@@ -3896,6 +4156,37 @@ export interface components {
             new_password: string;
         };
         /**
+         * PlanOut
+         * @description Everything that is to be done so that the tasks are as the file says, and what stays as it is.
+         * @example {
+         *       "hash": "9f1c2a",
+         *       "nothing_to_do": false,
+         *       "tasks": [
+         *         {
+         *           "action": "change",
+         *           "fields": [
+         *             {
+         *               "after": 600,
+         *               "before": 3600,
+         *               "field": "timeout_seconds"
+         *             }
+         *           ],
+         *           "name": "nightly",
+         *           "task_id": 7
+         *         }
+         *       ]
+         *     }
+         */
+        PlanOut: {
+            environment: components["schemas"]["EnvironmentStepOut"] | null;
+            /** Hash */
+            hash: string;
+            /** Nothing To Do */
+            nothing_to_do: boolean;
+            /** Tasks */
+            tasks: components["schemas"]["TaskStepOut"][];
+        };
+        /**
          * PoolChange
          * @description What is changed of a pool; what is left out keeps its value.
          */
@@ -3992,6 +4283,21 @@ export interface components {
              */
             count: number;
             trigger: components["schemas"]["TriggerIn"];
+        };
+        /**
+         * ProblemOut
+         * @description One thing that is wrong with the file.
+         */
+        ProblemOut: {
+            /** Line */
+            line: number | null;
+            /** Message */
+            message: string;
+            /**
+             * Path
+             * @description As `tasks.nightly.triggers[0].expression`; empty for the file as a whole.
+             */
+            path: string;
         };
         /**
          * ProjectChange
@@ -4841,8 +5147,18 @@ export interface components {
             consecutive_failures: number;
             /** Created At */
             created_at: string;
+            /**
+             * Declared
+             * @description Whether the `kumo.toml` of the project declares it.
+             */
+            declared: boolean;
             /** Description */
             description: string;
+            /**
+             * Drift
+             * @description Fields that differ from what the file said when it was applied last.
+             */
+            drift: string[];
             /** Environment Id */
             environment_id: number | null;
             /** Failure Threshold */
@@ -4917,6 +5233,23 @@ export interface components {
             task_id: number;
             /** Task Name */
             task_name: string;
+        };
+        /**
+         * TaskStepOut
+         * @description What is to be done with one task; `adopt` takes one over that a person has made.
+         */
+        TaskStepOut: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "create" | "change" | "adopt" | "remove" | "unchanged";
+            /** Fields */
+            fields: components["schemas"]["FieldChange"][];
+            /** Name */
+            name: string;
+            /** Task Id */
+            task_id: number | null;
         };
         /**
          * TokenInput
@@ -5377,6 +5710,21 @@ export interface components {
             python: string;
             /** Version */
             version: string;
+        };
+        /**
+         * WebhookAddress
+         * @description Where a new webhook is called.
+         */
+        WebhookAddress: {
+            /** Task Id */
+            task_id: number;
+            /** Task Name */
+            task_name: string;
+            /**
+             * Url Path
+             * @description Told once, by the answer to the request that makes it.
+             */
+            url_path: string;
         };
         /**
          * WebhookOut
@@ -8934,6 +9282,86 @@ export interface operations {
             };
         };
     };
+    apply_declaration_api_v1_projects__project_id__apply_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApplyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApplyOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     download_archive_api_v1_projects__project_id__archive_get: {
         parameters: {
             query?: never;
@@ -9096,6 +9524,144 @@ export interface operations {
             };
         };
     };
+    show_declaration_api_v1_projects__project_id__declaration_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclarationOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    change_declaration_api_v1_projects__project_id__declaration_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclarationChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclarationOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     detect_project_api_v1_projects__project_id__detection_get: {
         parameters: {
             query?: never;
@@ -9114,6 +9680,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DetectionOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    export_project_api_v1_projects__project_id__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The text of a file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
                 };
             };
             /** @description unauthenticated */
@@ -10863,6 +11496,44 @@ export interface operations {
             };
         };
     };
+    get_schema_api_v1_schemas_kumo_toml_json_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/schema+json": Record<string, never>;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_setup_api_v1_setup_get: {
         parameters: {
             query?: never;
@@ -11317,6 +11988,64 @@ export interface operations {
             };
             /** @description conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    export_task_api_v1_tasks__task_id__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The text of a file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -12,11 +12,11 @@ export function staleKeys(event: LiveEvent): unknown[][] {
     case 'run':
       return [['runs', 'list'], ['runs', 'detail', event.id], ['tasks', 'list'], ...taskOf(event), ['dashboard']]
     case 'task':
-      return [['tasks', 'list'], ['tasks', 'detail', event.id], ['dashboard']]
+      return [['tasks', 'list'], ['tasks', 'detail', event.id], ['declarations'], ['dashboard']]
     case 'build':
       return [['environments']]
     case 'project':
-      return [['projects', 'list'], ['projects', 'detail', event.id]]
+      return [['projects', 'list'], ['projects', 'detail', event.id], ['declarations', 'detail', event.id]]
     case 'environment':
       return [['environments', 'list'], ['environments', 'detail', event.id]]
     case 'variable':

@@ -226,6 +226,8 @@ export function makeTask(changes: Partial<Schemas['TaskOut']> = {}): Schemas['Ta
     rate_limit: { request_interval_ms: null, max_requests_per_second: null },
     blackouts: [],
     proxy: null,
+    declared: false,
+    drift: [],
     next_due_at: '2027-01-06T01:30:00Z',
     last_run: { id: 99, state: 'succeeded', ended_at: '2026-01-05T12:00:02Z' },
     created_at: '2026-01-05T12:00:00Z',
@@ -343,4 +345,28 @@ export function makeDashboard(changes: Partial<Schemas['Dashboard']> = {}): Sche
 /** One page, the last, of a list. */
 export function makeList<Item>(...items: Item[]): { items: Item[]; next_cursor: null } {
   return { items, next_cursor: null }
+}
+
+export function makeDeclaration(changes: Partial<Schemas['DeclarationOut']> = {}): Schemas['DeclarationOut'] {
+  return {
+    state: 'valid',
+    path: 'kumo.toml',
+    snapshot_id: 41,
+    problems: [],
+    plan: {
+      hash: '9f1c2a',
+      nothing_to_do: false,
+      environment: null,
+      tasks: [
+        { action: 'change', name: 'nightly', task_id: 7, fields: [{ field: 'timeout_seconds', before: 3_600, after: 600 }] },
+        { action: 'create', name: 'report', task_id: null, fields: [{ field: 'command', before: null, after: 'python report.py' }] },
+        { action: 'unchanged', name: 'weekly', task_id: 8, fields: [] },
+      ],
+    },
+    drift: [],
+    apply_declaration: false,
+    applied: { at: '2026-01-05T12:00:00Z', by: 'mika', snapshot_id: 40 },
+    failure: null,
+    ...changes,
+  }
 }

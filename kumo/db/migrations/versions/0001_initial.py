@@ -370,6 +370,7 @@ def upgrade() -> None:
         sa.Column("rate_limit", sa.JSON(), nullable=False),
         sa.Column("blackouts", sa.JSON(), nullable=False),
         sa.Column("proxy", sa.Text(), nullable=True),
+        sa.Column("declared", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("failure_threshold", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("consecutive_failures", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("paused_reason", sa.Text(), nullable=True),
@@ -575,6 +576,38 @@ def upgrade() -> None:
         batch_op.create_index("ix_triggers_next_due_at", ["next_due_at"], unique=False)
         batch_op.create_index("ix_triggers_task_id", ["task_id"], unique=False)
         batch_op.create_index("ix_triggers_upstream_task_id", ["upstream_task_id"], unique=False)
+
+    op.create_table(
+        "project_declarations",
+        sa.Column(
+            "project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("applies_itself", sa.Boolean(), nullable=False),
+        sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("requirements", sa.Text(), nullable=True),
+        sa.Column("seen_snapshot_id", sa.BigInteger(), nullable=True),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("applied_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("applied_snapshot_id", sa.BigInteger(), nullable=True),
+        sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["applied_by"],
+            ["user_account.id"],
+            name=op.f("fk_project_declarations_applied_by_user_account"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_project_declarations_environment_id_environments")
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["projects.id"],
+            name=op.f("fk_project_declarations_project_id_projects"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_project_declarations")),
+    )
 
     op.create_table(
         "attempts",
