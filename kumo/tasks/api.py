@@ -19,7 +19,7 @@ from kumo.http import PageDep, ReadSession, RowId, WriteSession, error_answers, 
 from kumo.projects.models import Project
 from kumo.secrets import Vault
 from kumo.tasks import service, uses
-from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.models import Task, TriggerRow, is_listed
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
@@ -51,7 +51,7 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
     active: bool | None = None,  # noqa: FBT001 - a query parameter
 ) -> TaskList:
     """Tasks by name."""
-    conditions: list[ColumnElement[bool]] = [Task.deleted_at.is_(None)]
+    conditions: list[ColumnElement[bool]] = [is_listed()]
     if q:
         conditions.append(Task.name.ilike(search_pattern(q), escape="\\"))
     if project_id is not None:

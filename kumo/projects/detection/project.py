@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kumo.projects.detection.starting import python_command
+
 ReadFile = Callable[[str], bytes | None]
 
 _USUAL_SCRIPTS = ("main.py", "app.py", "run.py")
@@ -100,9 +102,7 @@ def _comment_block(text: str) -> str | None:
 def _commands(paths: Sequence[str], read: ReadFile) -> Iterator[str]:
     if "scrapy.cfg" in paths:
         yield from (f"scrapy crawl {shlex.quote(name)}" for name in _spiders(paths, read) if name[0] != "-")
-    # A file named “-c.py” would be taken for an option.
-    scripts = (f"./{path}" if path.startswith("-") else path for path in _scripts(paths, read))
-    yield from (f"python {shlex.quote(script)}" for script in scripts)
+    yield from map(python_command, _scripts(paths, read))
 
 
 def _spiders(paths: Sequence[str], read: ReadFile) -> list[str]:
