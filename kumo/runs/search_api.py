@@ -65,6 +65,7 @@ class FoundRunOut(BaseModel):
     task_id: int
     task_name: str
     project_id: int
+    scratch: bool
     state: RunState
     queued_at: UtcMoment
     matches: list[MatchOut]
@@ -191,6 +192,7 @@ def _found_run_out(run: FoundRun) -> FoundRunOut:
         task_id=run.task_id,
         task_name=run.task_name,
         project_id=run.project_id,
+        scratch=run.scratch,
         state=RunState(run.state),
         queued_at=run.queued_at,
         matches=[_match_out(match) for match in run.matches],

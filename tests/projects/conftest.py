@@ -21,6 +21,7 @@ from kumo.logs.searching import Searches
 from kumo.projects.api import router
 from kumo.projects.editing import Workshop
 from kumo.projects.store.snapshots import SnapshotStore
+from kumo.runs.intake import Intake
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
 from tests.rights import mounted
@@ -69,6 +70,7 @@ async def app(database: Database, stored_settings: Settings) -> AsyncIterator[Fa
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)
     made.state.searches = Searches()
+    made.state.intake = Intake(database, utc_now)
     yield made
     await made.state.searches.close()
 

@@ -46,7 +46,7 @@ async def test_a_file_is_tried_out_with_the_machinery_of_every_run(client: httpx
         "sh hello.sh",
         "hello from hello.sh\n",
     )
-    words = await scratch(client, project_id, command="echo one && echo two", shell=True)
+    words = await scratch(client, project_id, command="echo one && echo two", shell=True)  # noqa: S604
     assert (await client.get(f"/runs/{words['id']}/log")).text == "one\ntwo\n"
 
     for exact in (False, True):
