@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.browser
 FILES = {
     "main.py": "print('before')\r\nprint('the end')\r\n",
     "quotes/items.py": "FIELDS = ['text', 'author']\n",
-    "drawing.svg": "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><script>document.title='x'</script></svg>",
+    "drawing.svg": "<svg xmlns='http://www.w3.org/2000/svg'><script>document.title='x'</script></svg>",
     "waits.sh": "#!/bin/sh\necho waiting\nsleep 1000\n",
 }
 
@@ -25,7 +26,7 @@ FILES = {
 def project(page: Page) -> dict[str, Any]:
     """A project of its own with a few files."""
     headers = csrf(page)
-    name = "worked on in the browser"
+    name = f"worked on in the browser {uuid.uuid4().hex[:6]}"
     made: dict[str, Any] = page.request.post("/api/v1/projects", data={"name": name}, headers=headers).json()
     for path, content in FILES.items():
         url = f"/api/v1/projects/{made['id']}/files/{path}"
@@ -49,7 +50,7 @@ def stored(page: Page, project: dict[str, Any], path: str) -> bytes:
     return page.request.get(f"/api/v1/projects/{project['id']}/files/{path}?raw=true").body()
 
 
-def test_files_are_worked_on_by_two_and_tried_out(
+def test_who_saves_second_sees_both_and_what_is_saved_is_tried_out(
     page: Page, project: dict[str, Any], browser: Browser, shared_server: KumoServer
 ) -> None:
     address = f"/projects/{project['id']}"
@@ -93,6 +94,10 @@ def test_files_are_worked_on_by_two_and_tried_out(
     page.get_by_test_id("scratch-stop").click()
     expect(page.get_by_test_id("scratch-state")).to_have_attribute("data-state", "stopped")
     page.get_by_test_id("scratch-close").click()
+
+
+def test_files_are_arranged_found_and_shown(page: Page, project: dict[str, Any]) -> None:
+    page.goto(f"/projects/{project['id']}")
 
     # A folder is opened, a file in it renamed by the keyboard, and found again by what is in it.
     page.locator("[data-path='quotes']").click()

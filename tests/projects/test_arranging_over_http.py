@@ -39,6 +39,7 @@ async def paths(browser: httpx.AsyncClient, url: str) -> list[str]:
     return [entry["path"] for entry in (await browser.get(f"{url}/tree")).json()["entries"]]
 
 
+@on_one_database
 async def test_a_tree_is_listed_folder_by_folder(browser: httpx.AsyncClient, url: str) -> None:
     top = (await browser.get(f"{url}/tree", params={"path": ""})).json()
     assert [(one["path"], one["type"], one["file_count"]) for one in top["entries"][:2]] == [
@@ -93,6 +94,7 @@ async def test_a_move_never_takes_anothers_place(browser: httpx.AsyncClient, url
     assert await paths(browser, url) == before
 
 
+@on_one_database
 async def test_a_change_based_on_an_older_state_of_that_file_is_refused(browser: httpx.AsyncClient, url: str) -> None:
     base = (await browser.get(f"{url}/files/pkg/a.py")).json()["snapshot_id"]
     await browser.put(f"{url}/files/main.py", json={"content": "another file\n"})
@@ -109,6 +111,7 @@ async def test_a_change_based_on_an_older_state_of_that_file_is_refused(browser:
     assert "deleted by somebody else" in sentence(late[-1])
 
 
+@on_one_database
 async def test_an_empty_folder_is_kept(browser: httpx.AsyncClient, url: str) -> None:
     made = await browser.post(f"{url}/folders", json={"path": "new/inner"})
     assert (made.status_code, made.json()["path"]) == (201, "new/inner")
@@ -151,24 +154,20 @@ async def test_images_are_shown_as_such_and_never_as_pages(browser: httpx.AsyncC
 
 
 @on_one_database
-@pytest.mark.parametrize(
-    ("stored", "encoding", "line_ending"),
-    [
+async def test_what_is_read_and_saved_again_is_the_same_byte_for_byte(browser: httpx.AsyncClient, url: str) -> None:
+    kinds: list[tuple[bytes, str, str | None]] = [
         (b"\xef\xbb\xbfa\r\nb\r\n", "utf-8-sig", "crlf"),
         ("数据\r\n".encode("gb18030"), "gb18030", "crlf"),
         (b"a\nb\r\n", "utf-8", "mixed"),
         (b"a\nb", "utf-8", "lf"),
         (b"a", "utf-8", None),
-    ],
-)
-async def test_what_is_read_and_saved_again_is_the_same_byte_for_byte(
-    browser: httpx.AsyncClient, url: str, stored: bytes, encoding: str, line_ending: str | None
-) -> None:
-    await browser.post(f"{url}/files", files={"file": ("x.txt", stored)})
-    read = (await browser.get(f"{url}/files/x.txt")).json()
-    assert (read["encoding"], read["line_ending"]) == (encoding, line_ending)
-    await browser.put(f"{url}/files/x.txt", json={"content": read["content"] + "!"})
-    assert (await browser.get(f"{url}/files/x.txt?raw=true")).content == stored + b"!"
+    ]
+    for stored, encoding, line_ending in kinds:
+        await browser.post(f"{url}/files", files={"file": ("x.txt", stored)}, data={"overwrite": "true"})
+        read = (await browser.get(f"{url}/files/x.txt")).json()
+        assert (read["encoding"], read["line_ending"]) == (encoding, line_ending)
+        await browser.put(f"{url}/files/x.txt", json={"content": read["content"] + "!"})
+        assert (await browser.get(f"{url}/files/x.txt?raw=true")).content == stored + b"!"
 
 
 async def search(browser: httpx.AsyncClient, url: str, **question: Any) -> list[tuple[str, int, str]]:
@@ -182,6 +181,7 @@ async def search(browser: httpx.AsyncClient, url: str, **question: Any) -> list[
     ]
 
 
+@on_one_database
 async def test_files_are_searched_whatever_their_encoding(browser: httpx.AsyncClient, url: str) -> None:
     everywhere = [("pkg/a.py", 1, "requests"), ("pkg/b.py", 2, "Requests"), ("pkg/deep/c.txt", 1, "requests")]
     assert await search(browser, url, q="requests") == everywhere
@@ -197,7 +197,7 @@ async def test_files_are_searched_whatever_their_encoding(browser: httpx.AsyncCl
 async def test_a_search_goes_on_where_it_stopped(browser: httpx.AsyncClient, url: str) -> None:
     seen, cursor = [], None
     for _ in range(10):
-        question = {"q": "requests", "limit": 1} | ({"cursor": cursor} if cursor else {})
+        question: dict[str, Any] = {"q": "requests", "limit": 1} | ({"cursor": cursor} if cursor else {})
         page = (await browser.get(f"{url}/search", params=question)).json()
         seen += [file["path"] for file in page["items"]]
         if (cursor := page["next_cursor"]) is None:
@@ -215,5 +215,5 @@ async def test_no_expression_stalls_the_server(browser: httpx.AsyncClient, url: 
     assert (hostile.status_code, "takes too long" in sentence(hostile)) == (422, True)
     assert (await browser.get(f"{url}/search", params={"q": "(", "regex": True})).status_code == 422
     assert await search(browser, url, q="aaa", include="*a" * 90) == []
-    for question in ({"q": ""}, {"q": "a\nb"}, {"q": "a", "cursor": "x"}, {"q": "a", "include": "x" * 201}):
-        assert (await browser.get(f"{url}/search", params=question)).status_code == 422
+    for wrong in ({"q": ""}, {"q": "a\nb"}, {"q": "a", "cursor": "x"}, {"q": "a", "include": "x" * 201}):
+        assert (await browser.get(f"{url}/search", params=wrong)).status_code == 422

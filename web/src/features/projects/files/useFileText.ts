@@ -43,6 +43,8 @@ export function useFileText(projectId: Ref<number>, path: Ref<string>, editor: R
       const { text, markSaved } = editor.value.read()
       const body = { content: text, encoding: encoding(), base_snapshot_id: overwrite ? null : baseSnapshotId.value }
       const saved = await unwrap(api.PUT('/projects/{project_id}/files/{path}', { params: { path: place() }, body }))
+      // What was read is now this: an editor that is made anew begins with it.
+      queryClient.setQueryData<ProjectFile>(fileQuery(projectId.value, path.value).queryKey, (known) => known && { ...known, content: text, size_bytes: saved.size_bytes, snapshot_id: saved.snapshot_id })
       baseSnapshotId.value = saved.snapshot_id
       conflict.value = null
       markSaved()
