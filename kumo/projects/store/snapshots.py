@@ -209,7 +209,7 @@ class SnapshotStore:
         entry = self.find(tree_hash, path) if path else Entry(DIRECTORY, tree_hash, 0, 0, "")
         if entry is None or not entry.is_directory:
             raise NotFound(f"There is no folder {shown(path)} in the project.")
-        return list(self._directory(entry.digest).values())
+        return list(decode(self._objects.read(entry.digest)).values())
 
     def missing(self, tree_hash: str) -> list[str]:
         """The paths of a state whose content is not in the store, folders with a slash; contents are not read."""
