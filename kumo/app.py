@@ -50,7 +50,7 @@ from kumo.projects.git.puller import Puller
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
-from kumo.runs import removal_api, request_api, samples_api, search_api
+from kumo.runs import removal_api, request_api, samples_api, scratch_api, search_api
 from kumo.runs.collector import Collector
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
@@ -100,6 +100,7 @@ ROUTERS = (
     variables_api.router,
     run_log_api.router,
     search_api.router,
+    scratch_api.router,
     samples_api.router,
     removal_api.router,
     schedules_api.router,

@@ -14,7 +14,7 @@ from kumo.http import error_response
 from kumo.settings import MIB, Settings
 
 _STRANGERS_MAX_BYTES = 64 * 1024
-_UPLOADS = re.compile(r"/api/v1/projects(/\d+/archive)?")
+_UPLOADS = re.compile(r"/api/v1/projects(/\d+/(archive|files))?")
 
 _EVERYWHERE = (
     (b"x-content-type-options", b"nosniff"),

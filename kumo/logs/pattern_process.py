@@ -13,7 +13,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ _CPU_SECONDS = 30  # should whoever started it be gone
 _NICENESS = 5
 
 
-def main() -> None:
-    """Carry out one task."""
+def main(open_log: Callable[[Path], LogFile] = LogFile) -> None:
+    """Carry out one task; `open_log` says how what is searched is read."""
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
@@ -38,7 +38,7 @@ def main() -> None:
         _say({"error": str(error)})
         return
     _say({})
-    places = [Place(log=LogFile(Path(path)), offset=offset) for path, offset in task["places"]]
+    places = [Place(log=open_log(Path(path)), offset=offset) for path, offset in task["places"]]
     for step in search(finder, places, most_per_log=task["most_per_log"], most_logs=task["most_logs"]):
         _say(dataclasses.asdict(step))
 

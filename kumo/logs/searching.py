@@ -23,6 +23,7 @@ from kumo.logs.finders import Query, finder_of
 from kumo.logs.pattern_process import step_from_json, task_to_json
 from kumo.logs.search import Match, Place, Step, search
 
+PROCESS = "kumo.logs.pattern_process"
 _AT_ONCE = 2
 _START_SECONDS = 20.0
 
@@ -95,15 +96,16 @@ class Searches:
         self._processes = asyncio.Semaphore(_AT_ONCE)
         self._is_closed = threading.Event()
 
-    async def search(self, query: Query, places: Sequence[Place], limits: Limits) -> Outcome:
+    async def search(self, query: Query, places: Sequence[Place], limits: Limits, *, process: str = PROCESS) -> Outcome:
         """Search until the limits; when cancelled, nothing of the search goes on.
 
+        `process` is the module that reads the places as they are to be read, for a regular expression.
         `InvalidInput` at `q` for what is no regular expression, `SlowPattern` for one that got nowhere.
         """
         outcome = Outcome(places, limits)
         if query.is_pattern:
             async with self._processes:
-                await _by_process(query, places, limits, outcome)
+                await _by_process(query, places, limits, outcome, process)
         else:
             await self._by_thread(query, places, limits, outcome)
         return outcome
@@ -129,8 +131,8 @@ class Searches:
             is_given_up.set()
 
 
-async def _by_process(query: Query, places: Sequence[Place], limits: Limits, outcome: Outcome) -> None:
-    async with _pattern_process() as (task, steps):
+async def _by_process(query: Query, places: Sequence[Place], limits: Limits, outcome: Outcome, process: str) -> None:
+    async with _pattern_process(process) as (task, steps):
         task.write(task_to_json(query, places, most_per_log=limits.most_per_log, most_logs=limits.most_logs))
         task.close()
         await _expect_ready(steps)
@@ -154,13 +156,13 @@ async def _expect_ready(steps: asyncio.StreamReader) -> None:
 
 
 @asynccontextmanager
-async def _pattern_process() -> AsyncIterator[tuple[asyncio.StreamWriter, asyncio.StreamReader]]:
+async def _pattern_process(module: str) -> AsyncIterator[tuple[asyncio.StreamWriter, asyncio.StreamReader]]:
     """A process that waits for its task; nothing of it is left afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-m",
-        "kumo.logs.pattern_process",
+        module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
 from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, wrong_cursor
-from kumo.projects import editing, files_api, git_api, outputs_api, service
+from kumo.projects import arranging_api, editing, files_api, git_api, outputs_api, search_api, service
 from kumo.projects.archives.zipping import folder_name, zip_chunks
 from kumo.projects.detection.project import detect
 from kumo.projects.git import following, sources
@@ -264,6 +264,8 @@ async def detect_project(_actor: Reader, database: DatabaseDep, store: StoreDep,
 router.include_router(files_api.router)
 router.include_router(outputs_api.router)
 router.include_router(git_api.router)
+router.include_router(arranging_api.router)
+router.include_router(search_api.router)
 
 
 def _detection(store: SnapshotStore, tree_hash: str) -> DetectionOut:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import Clock
 from kumo.db.session import Database
-from kumo.errors import Conflict, TooLarge
+from kumo.errors import Conflict, Detail, TooLarge
 from kumo.projects import service
 from kumo.projects.archives.unpacking import Limits, unpack
 from kumo.projects.models import Project, Snapshot
@@ -50,6 +50,15 @@ class Workshop:
     def change(self, message: str) -> Change:
         """A change made now."""
         return Change(message=message, user_id=self.user_id, now=self.clock())
+
+
+class FileChanged(Conflict):
+    """A file is not as it was in the state that a change is based on: the change would undo another one unseen."""
+
+    def __init__(self, path: str, *, is_deleted: bool) -> None:
+        done = "deleted" if is_deleted else "changed"
+        message = f"{shown(path)} was {done} by somebody else meanwhile. Compare both, then save your change."
+        super().__init__(message, details=(Detail(field="base_snapshot_id", message=message),))
 
 
 def remove_leftovers(settings: Settings, store: SnapshotStore) -> None:
@@ -119,7 +128,7 @@ async def require_project(shop: Workshop, project_id: int) -> None:
 async def upload(shop: Workshop, project_id: int, *, archive: Path, filename: str) -> tuple[Project, Snapshot]:
     """Replace all files of a project by those of an archive; the earlier states stay in its history."""
     tree = await asyncio.to_thread(_store_archive, shop, archive)
-    await _move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}"))
+    await move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}"))
     async with shop.database.read() as session:
         return await service.find_project(session, project_id), await service.current_snapshot(session, project_id)
 
@@ -168,17 +177,17 @@ class Edit:
 async def save_file(shop: Workshop, project_id: int, edit: Edit) -> tuple[Snapshot, Entry]:
     """Save one file; `Conflict` when it is not as it was in `base_snapshot_id` any more."""
     path = project_path(edit.path)
-    base = None if edit.base_snapshot_id is None else await _state(shop, project_id, edit.base_snapshot_id)
+    base = None if edit.base_snapshot_id is None else await state_of(shop, project_id, edit.base_snapshot_id)
 
     def save(current: str) -> Tree:
-        _refuse_changed(shop.store, path, base, current)
+        refuse_changed(shop.store, path, base, current)
         content = encode_like(edit.content, _text_now(shop, current, path, edit.encoding), edit.encoding)
         _refuse_large(path, len(content), shop.settings)
         tree = shop.store.with_file(current, path, content)
-        _refuse_beyond_limits(tree, shop.settings)
+        refuse_beyond_limits(tree, shop.settings)
         return tree
 
-    snapshot = await _move_on(shop, project_id, save, shop.change(f"Changed {path}"))
+    snapshot = await move_on(shop, project_id, save, shop.change(f"Changed {path}"))
     entry = await asyncio.to_thread(shop.store.find, snapshot.tree_hash, path)
     assert entry is not None, "the file was stored with its tree"
     return snapshot, entry
@@ -195,12 +204,12 @@ def _text_now(shop: Workshop, tree_hash: str, path: str, encoding: str | None) -
 async def delete_file(shop: Workshop, project_id: int, path: str) -> Snapshot:
     """Delete a file, or a folder with all that is in it."""
     path = project_path(path)
-    return await _move_on(
+    return await move_on(
         shop, project_id, lambda current: shop.store.without(current, path), shop.change(f"Deleted {path}")
     )
 
 
-async def _move_on(shop: Workshop, project_id: int, make: Callable[[str], Tree], change: Change) -> Snapshot:
+async def move_on(shop: Workshop, project_id: int, make: Callable[[str], Tree], change: Change) -> Snapshot:
     """Make a new state from the current one, again for each time that somebody else was faster."""
     for _ in range(_MOST_TRIES):
         async with shop.database.read() as session:
@@ -215,17 +224,19 @@ async def _move_on(shop: Workshop, project_id: int, make: Callable[[str], Tree],
     raise Conflict("This project is being changed all the time. Try again in a moment.")
 
 
-async def _state(shop: Workshop, project_id: int, snapshot_id: int) -> str:
+async def state_of(shop: Workshop, project_id: int, snapshot_id: int) -> str:
+    """The hash of a state that a project has had; `NotFound` when it has had no such state."""
     async with shop.database.read() as session:
         return (await service.find_snapshot(session, project_id, snapshot_id)).tree_hash
 
 
-def _refuse_changed(store: SnapshotStore, path: str, base: str | None, current: str) -> None:
+def refuse_changed(store: SnapshotStore, path: str, base: str | None, current: str) -> None:
+    """`FileChanged` when a file or folder is not the same in both states; without a base anything will do."""
     if base is None or base == current:
         return
     before, now = store.find(base, path), store.find(current, path)
     if (before and before.digest) != (now and now.digest):
-        raise Conflict(f"{shown(path)} was changed by somebody else meanwhile. Load it again, then save your change.")
+        raise FileChanged(path, is_deleted=now is None)
 
 
 def _refuse_large(path: str, size: int, settings: Settings) -> None:
@@ -236,7 +247,8 @@ def _refuse_large(path: str, size: int, settings: Settings) -> None:
         )
 
 
-def _refuse_beyond_limits(tree: Tree, settings: Settings) -> None:
+def refuse_beyond_limits(tree: Tree, settings: Settings) -> None:
+    """`TooLarge` for a state with more than a project may hold."""
     if tree.file_count > settings.project_max_files or tree.size_bytes > settings.project_max_bytes:
         raise TooLarge(
             f"The project would hold more than {settings.project_max_files:,} files or "

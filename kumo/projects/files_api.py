@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,6 +17,7 @@ from kumo.access.permissions import Permission
 from kumo.errors import NotFound
 from kumo.http import DatabaseDep, RowId, error_answers
 from kumo.projects import editing
+from kumo.projects.images import HEAD_BYTES, image_type
 from kumo.projects.paths import project_path, shown
 from kumo.projects.receiving_api import read_json
 from kumo.projects.schemas import FileDeletedOut, FileOut, FileSave, FileSavedOut, TreeOut
@@ -22,7 +25,7 @@ from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment,
 from kumo.projects.store.objects import Damaged
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.projects.store.trees import Entry
-from kumo.projects.text import read_text
+from kumo.projects.text import line_ending_of, read_text
 from kumo.settings import Settings
 
 router = APIRouter()
@@ -30,6 +33,10 @@ router = APIRouter()
 Reader = Annotated[Actor, require(Permission.READ)]
 Writer = Annotated[Actor, require(Permission.WRITE)]
 FilePath = Annotated[str, PathParameter(description="The file's path in the project, as “quotes/items.py”.")]
+FolderPath = Annotated[
+    str | None,
+    Query(description="List this folder alone, without what is in the folders of it; empty for the project's top."),
+]
 
 _SAVE_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": FileSave.model_json_schema()}}}
@@ -42,11 +49,14 @@ _SAVE_BODY: dict[str, Any] = {
     response_model=TreeOut,
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
 )
-async def show_tree(_actor: Reader, database: DatabaseDep, store: StoreDep, project_id: RowId) -> Response:
-    """Give the whole tree of the present state, sorted by path."""
+async def show_tree(
+    _actor: Reader, database: DatabaseDep, store: StoreDep, project_id: RowId, path: FolderPath = None
+) -> Response:
+    """Give the tree of the present state, sorted by path: the whole of it, or what is in one folder."""
+    folder = path and project_path(path)
     snapshot = await present_state(database, project_id)
     # Written here and not by a model: fifty thousand of those would hold up everybody else.
-    content = await asyncio.to_thread(_tree_json, store, snapshot.id, snapshot.tree_hash)
+    content = await asyncio.to_thread(_tree_json, store, snapshot.id, snapshot.tree_hash, folder)
     return Response(content, media_type="application/json")
 
 
@@ -74,6 +84,31 @@ async def read_file(  # noqa: PLR0913 - each one is a place of the request
         content = store.content_path(entry)
         return FileResponse(content, media_type="application/octet-stream", headers=attachment(filename))
     return await asyncio.to_thread(_file_answer, store, entry, path=path, snapshot_id=snapshot.id, settings=settings)
+
+
+@router.get(
+    "/projects/{project_id}/images/{path:path}",
+    summary="Show an image",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+        **error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
+    },
+)
+async def show_image(
+    _actor: Reader, database: DatabaseDep, store: StoreDep, project_id: RowId, path: FilePath
+) -> FileResponse:
+    """Give a PNG, JPEG, GIF, WebP or SVG image as such, for an `<img>`; opened by itself, nothing in it is executed."""
+    path = project_path(path)
+    snapshot = await present_state(database, project_id)
+    entry = await asyncio.to_thread(_find_file, store, snapshot.tree_hash, path)
+    content = store.content_path(entry)
+    media_type = await asyncio.to_thread(_image_type, content)
+    if media_type is None:
+        raise NotFound(f"{shown(path)} is no image that a browser shows. Download it instead.")
+    # `kumo.middleware` says so of all that comes from here; an image must not depend on that.
+    headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+    return FileResponse(content, media_type=media_type, headers=headers)
 
 
 @router.put(
@@ -108,10 +143,20 @@ async def delete_file(_actor: Writer, shop: Workplace, project_id: RowId, path: 
     return FileDeletedOut(snapshot_id=(await editing.delete_file(shop, project_id, path)).id)
 
 
-def _tree_json(store: SnapshotStore, snapshot_id: int, tree_hash: str) -> bytes:
+def _tree_json(store: SnapshotStore, snapshot_id: int, tree_hash: str, folder: str | None) -> bytes:
+    if folder is None:
+        found: Iterable[tuple[str, Entry]] = store.entries(tree_hash)
+    else:
+        above = f"{folder}/" if folder else ""
+        found = ((above + entry.name, entry) for entry in store.level(tree_hash, folder))
     entries = [
-        {"path": path, "type": "directory" if entry.is_directory else "file", "size_bytes": entry.size_bytes}
-        for path, entry in store.entries(tree_hash)
+        {
+            "path": path,
+            "type": "directory" if entry.is_directory else "file",
+            "size_bytes": entry.size_bytes,
+            "file_count": entry.file_count,
+        }
+        for path, entry in found
     ]
     return json.dumps({"snapshot_id": snapshot_id, "entries": entries}, ensure_ascii=False).encode()
 
@@ -123,6 +168,11 @@ def _find_file(store: SnapshotStore, tree_hash: str, path: str) -> Entry:
     if not store.content_path(entry).exists():
         raise Damaged(entry.digest)
     return entry
+
+
+def _image_type(content: Path) -> str | None:
+    with content.open("rb") as file:
+        return image_type(file.read(HEAD_BYTES))
 
 
 def _file_answer(store: SnapshotStore, entry: Entry, *, path: str, snapshot_id: int, settings: Settings) -> FileOut:
@@ -138,6 +188,8 @@ def _file_answer(store: SnapshotStore, entry: Entry, *, path: str, snapshot_id: 
         snapshot_id=snapshot_id,
         size_bytes=entry.size_bytes,
         encoding=text.encoding if text else None,
+        line_ending=line_ending_of(text.content) if text else None,
+        image=_image_type(store.content_path(entry)),
         binary=binary,
         content=text.content if text else None,
     )

@@ -39,6 +39,14 @@ class Upload:
     fields: dict[str, str]
 
 
+@dataclass(kw_only=True)
+class UploadedFiles:
+    """A form with several files, which lie on the disk."""
+
+    files: list[tuple[Path, str]]  # each with the name that it was sent with, whatever that is
+    fields: dict[str, str]
+
+
 def is_multipart(request: Request) -> bool:
     """Whether the request brings a form with files."""
     return _content_type(request)[0] == _MULTIPART
@@ -68,19 +76,33 @@ def validated(model: type[Model], values: bytes | dict[str, str]) -> Model:
 
 async def receive_upload(request: Request, directory: Path, *, most_bytes: int) -> Upload:
     """Receive a form whose part `file` is written into the directory."""
-    _refuse_announced(request, most_bytes + _FRAME_BYTES)
+    form = await _receive(request, directory, most_bytes=most_bytes, most_files=1)
+    ((path, filename),) = form.files
+    return Upload(path=path, filename=_plain_name(filename), fields=form.fields())
+
+
+async def receive_files(request: Request, directory: Path, *, most_bytes: int, most_files: int) -> UploadedFiles:
+    """Receive a form whose parts `file` are written into the directory; their names are as they were sent."""
+    form = await _receive(request, directory, most_bytes=most_bytes, most_files=most_files)
+    return UploadedFiles(files=form.files, fields=form.fields())
+
+
+async def _receive(request: Request, directory: Path, *, most_bytes: int, most_files: int) -> _Form:
+    _refuse_announced(request, most_bytes + most_files * _FRAME_BYTES)
     boundary = _content_type(request)[1].get(b"boundary")
     if not boundary or not is_multipart(request):
-        raise InvalidInput.at("file", "Send the archive as the part “file” of a multipart form.")
-    path = directory / "archive"
-    with full_disk_is_unavailable(), path.open("xb") as file:
-        form = _Form(file, most_bytes)
-        await _feed(request, form, boundary)
+        raise InvalidInput.at("file", "Send each file as a part “file” of a multipart form.")
+    form = _Form(directory, most_bytes=most_bytes, most_files=most_files)
+    try:
+        with full_disk_is_unavailable():
+            await _feed(request, form, boundary)
+    finally:
+        form.close()
     if not form.ended:
         raise _broken_off()
-    if form.filename is None:
+    if not form.files:
         raise InvalidInput.at("file", "This field is required.")
-    return Upload(path=path, filename=form.filename, fields=form.fields())
+    return form
 
 
 async def _feed(request: Request, form: _Form, boundary: bytes) -> None:
@@ -89,8 +111,8 @@ async def _feed(request: Request, form: _Form, boundary: bytes) -> None:
         async for chunk in request.stream():
             parser.write(chunk)
             if form.waiting_bytes >= _WRITE_BYTES:
-                await asyncio.to_thread(form.write_file)
-        await asyncio.to_thread(form.write_file)
+                await asyncio.to_thread(form.write_files)
+        await asyncio.to_thread(form.write_files)
     except FormParserError:
         raise InvalidInput.at("", "The form cannot be read: it is not valid multipart.") from None
     except ClientDisconnect:
@@ -110,16 +132,20 @@ class _Part:
 class _Form:
     """Takes a form apart as it comes in."""
 
-    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
-        self._file = file
+    def __init__(self, directory: Path, *, most_bytes: int, most_files: int) -> None:
+        self._directory = directory
         self._most_bytes = most_bytes
+        self._most_files = most_files
         self._file_bytes = 0
-        self._waiting: list[bytes] = []
+        self._open: BinaryIO | None = None
+        self._open_number = -1
+        # What has come and is not written yet: for each piece, which file it belongs to.
+        self._waiting: list[tuple[int, bytes]] = []
         self._values: dict[str, bytearray] = {}
         self._parts = 0
         self._part = _Part()
         self.waiting_bytes = 0
-        self.filename: str | None = None
+        self.files: list[tuple[Path, str]] = []
         self.ended = False
 
     def parser(self, boundary: bytes) -> MultipartParser:
@@ -137,14 +163,26 @@ class _Form:
             },
         )
 
-    def write_file(self) -> None:
-        """Write what has come of the file; blocks."""
+    def write_files(self) -> None:
+        """Write what has come of the files; blocks."""
         with full_disk_is_unavailable():
-            for piece in self._waiting:
-                self._file.write(piece)
-            self._file.flush()
+            for number, piece in self._waiting:
+                self._file(number).write(piece)
+            if self._open is not None:
+                self._open.flush()
         self._waiting.clear()
         self.waiting_bytes = 0
+
+    def close(self) -> None:
+        """Leave the last file."""
+        if self._open is not None:
+            self._open.close()
+
+    def _file(self, number: int) -> BinaryIO:
+        if self._open is None or self._open_number != number:
+            self.close()
+            self._open, self._open_number = self.files[number][0].open("xb"), number
+        return self._open
 
     def fields(self) -> dict[str, str]:
         """The form's other parts, as text."""
@@ -155,7 +193,7 @@ class _Form:
 
     def _begin(self) -> None:
         self._parts += 1
-        if self._parts > _MOST_PARTS:
+        if self._parts > _MOST_PARTS + self._most_files:
             raise InvalidInput("The form has too many parts.")
         self._part = _Part()
 
@@ -176,9 +214,12 @@ class _Form:
         if name != "file":
             self._values[name] = bytearray()
             return
-        if self.filename is not None:
-            raise InvalidInput.at("file", "Send one file only.")
-        self.filename = _plain_name(options.get(b"filename", b"").decode("utf-8", "replace"))
+        if len(self.files) == self._most_files:
+            most = "one file" if self._most_files == 1 else f"{self._most_files:,} files"
+            raise InvalidInput.at("file", f"Send {most} only.")
+        filename = options.get(b"filename", b"").decode("utf-8", "replace")
+        self.files.append((self._directory / f"file-{len(self.files)}", filename))
+        self._waiting.append((len(self.files) - 1, b""))  # an empty file is a file too
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part.name != "file":
@@ -190,7 +231,7 @@ class _Form:
         self._file_bytes += end - start
         if self._file_bytes > self._most_bytes:
             raise _too_large(self._most_bytes)
-        self._waiting.append(data[start:end])
+        self._waiting.append((len(self.files) - 1, data[start:end]))
         self.waiting_bytes += end - start
 
     def _end(self) -> None:

@@ -136,17 +136,18 @@ class TreeEntryOut(BaseModel):
     path: str
     type: Literal["file", "directory"]
     size_bytes: int
+    file_count: Annotated[int, Field(description="Of a folder: how many files are in it, at any depth.")]
 
 
 class TreeOut(BaseModel):
-    """All files and folders of a project, sorted by path."""
+    """Files and folders of a project, sorted by path."""
 
     model_config = _example(
         snapshot_id=41,
         entries=[
-            {"path": "main.py", "type": "file", "size_bytes": 512},
-            {"path": "quotes", "type": "directory", "size_bytes": 2048},
-            {"path": "quotes/items.py", "type": "file", "size_bytes": 2048},
+            {"path": "main.py", "type": "file", "size_bytes": 512, "file_count": 1},
+            {"path": "quotes", "type": "directory", "size_bytes": 2048, "file_count": 1},
+            {"path": "quotes/items.py", "type": "file", "size_bytes": 2048, "file_count": 1},
         ],
     )
 
@@ -158,14 +159,25 @@ class FileOut(BaseModel):
     """A file; `content` is null when it is binary, or larger than the editor takes."""
 
     model_config = _example(
-        path="main.py", snapshot_id=41, size_bytes=15, encoding="utf-8", binary=False, content="print('hello')\n"
+        path="main.py",
+        snapshot_id=41,
+        size_bytes=15,
+        encoding="utf-8",
+        line_ending="lf",
+        binary=False,
+        image=None,
+        content="print('hello')\n",
     )
 
     path: str
     snapshot_id: int
     size_bytes: int
     encoding: str | None
+    line_ending: Annotated[
+        Literal["lf", "crlf", "mixed"] | None, Field(description="How its lines end; null for less than one line.")
+    ]
     binary: bool
+    image: Annotated[str | None, Field(description="The media type, if `/images` shows it.")]
     content: str | None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kumo.errors import InvalidInput
 
@@ -33,6 +34,16 @@ def read_text(content: bytes) -> Text | None:
         if encoding == UTF8 or not any(char < " " and char not in "\t\n\r\f" for char in text):
             return Text(encoding=encoding, content=text)
     return None
+
+
+def line_ending_of(text: str) -> Literal["lf", "crlf", "mixed"] | None:
+    """How the lines of a text end; None where it has but one."""
+    lines, windows_lines = text.count("\n"), text.count("\r\n")
+    if not lines:
+        return None
+    if not windows_lines:
+        return "lf"
+    return "crlf" if lines == windows_lines else "mixed"
 
 
 def encode_like(text: str, before: bytes | None, encoding: str | None) -> bytes:

@@ -69,6 +69,7 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
     state: Annotated[list[RunState] | None, Query(description="One or several states.")] = None,
     from_: Annotated[GivenMoment | None, Query(alias="from", description="Queued at or after this moment.")] = None,
     to: Annotated[GivenMoment | None, Query(description="Queued before this moment.")] = None,
+    scratch: Annotated[bool | None, Query(description="Only scratch runs, or none of them.")] = None,
 ) -> RunList:
     """Runs, the newest first."""
     conditions: list[ColumnElement[bool]] = []
@@ -82,6 +83,8 @@ async def list_runs(  # noqa: PLR0913 - one parameter for each filter
         conditions.append(Run.queued_at >= from_)
     if to is not None:
         conditions.append(Run.queued_at < to)
+    if scratch is not None:
+        conditions.append(Run.scratch == scratch)
     return await _list(session, page, conditions)
 
 

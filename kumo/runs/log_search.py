@@ -41,6 +41,7 @@ class FoundRun:
     task_id: int
     task_name: str
     project_id: int
+    scratch: bool
     state: str
     queued_at: datetime
     attempt: int
@@ -105,7 +106,16 @@ class RunSearch:
             here = and_(Run.id == position.run_id, Attempt.number <= position.attempt)
             conditions.append(or_(Run.id < position.run_id, here))
         query = (
-            select(Run.id, Run.task_id, Run.task_name, Run.project_id, Run.state, Run.queued_at, Attempt.number)
+            select(
+                Run.id,
+                Run.task_id,
+                Run.task_name,
+                Run.project_id,
+                Run.scratch,
+                Run.state,
+                Run.queued_at,
+                Attempt.number,
+            )
             .join(Attempt, Attempt.run_id == Run.id)
             .where(*conditions)
             .order_by(Run.id.desc(), Attempt.number.desc())
@@ -136,6 +146,7 @@ def _note(found: FoundRuns, rows: Sequence[Any], outcome: Outcome) -> None:
                     task_id=row.task_id,
                     task_name=row.task_name,
                     project_id=row.project_id,
+                    scratch=row.scratch,
                     state=row.state,
                     queued_at=row.queued_at,
                     attempt=row.number,

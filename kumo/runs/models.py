@@ -51,6 +51,8 @@ class Run(Base):
     # Values given with the request, encrypted as a whole: they may be secrets.
     overrides: Mapped[bytes | None] = mapped_column(LargeBinary)
     webhook_body: Mapped[str | None] = mapped_column(String(100))  # the name of a file below <home>/webhooks
+    # A file or command that somebody tried out in a project: it counts in no statistics of tasks.
+    scratch: Mapped[bool] = mapped_column(default=False)
     exact_of: Mapped[int | None] = mapped_column(BigInteger)  # the run that it repeats with everything as it was then
     # What its attempts were given, kept to explain and to repeat it; None before the first.
     interpreter: Mapped[str | None] = mapped_column(Text)

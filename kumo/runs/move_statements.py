@@ -19,6 +19,7 @@ class GoingRun(NamedTuple):
     id: int
     task_id: int
     project_id: int
+    scratch: bool
     state: str
     attempt: int
     timeout_seconds: float | None

@@ -20,6 +20,7 @@ class OpenRun(NamedTuple):
     id: int
     task_id: int
     project_id: int
+    scratch: bool
     state: str
     reason: str | None
     due_at: datetime | None

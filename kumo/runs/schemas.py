@@ -83,6 +83,7 @@ class RunOut(BaseModel):
     interpreter: str | None
     own_variables: list[str] = Field(description="Names of the values that came with the request for this run alone.")
     variable_versions: dict[str, int] | None = Field(description="The id of each variable's value that it was given.")
+    scratch: bool = Field(description="Somebody tried out a file or a command: `task_name` says which.")
     exact_of: int | None
     retry_at: UtcMoment | None
     stop_requested_at: UtcMoment | None

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement
 
 from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
-from kumo.errors import InvalidInput
 from kumo.http import (
     DatabaseDep,
     GivenMoment,
@@ -24,9 +23,9 @@ from kumo.http import (
     unless_left,
     wrong_cursor,
 )
-from kumo.logs import finders
+from kumo.logs.query_api import SECONDS, QueryDep, SearchesDep
 from kumo.logs.search import Match, Place
-from kumo.logs.searching import Limits, Searches
+from kumo.logs.searching import Limits
 from kumo.runs.log_api import LOG_ANSWERS, AttemptLogDep, moment_of
 from kumo.runs.log_search import FoundRun, Position, RunSearch
 from kumo.runs.models import Run
@@ -34,30 +33,7 @@ from kumo.runs.states import RunState
 
 router = APIRouter(tags=["logs"])
 
-_SECONDS = 2.0  # for one request; the answer then says where to go on
-_MOST_WORDS = 500
 _HIGHEST = 2**63 - 1
-
-
-async def _query(
-    q: Annotated[str, Query(min_length=1, max_length=_MOST_WORDS, description="What a line must contain.")],
-    regex: Annotated[  # noqa: FBT002 - a query parameter
-        bool, Query(description="`q` is a regular expression, as Python's `re` reads it.")
-    ] = False,
-    case: Annotated[bool, Query(description="Mind the letters' case.")] = False,  # noqa: FBT002
-) -> finders.Query:
-    if "\n" in q:
-        raise InvalidInput.at("q", "A search finds lines: what it looks for cannot go on in the next line.")
-    return finders.Query(words=q, is_pattern=regex, minds_case=case)
-
-
-async def _searches(request: Request) -> Searches:
-    found: Searches = request.app.state.searches
-    return found
-
-
-QueryDep = Annotated[finders.Query, Depends(_query)]
-SearchesDep = Annotated[Searches, Depends(_searches)]
 
 
 class MatchOut(BaseModel):
@@ -89,6 +65,7 @@ class FoundRunOut(BaseModel):
     task_id: int
     task_name: str
     project_id: int
+    scratch: bool
     state: RunState
     queued_at: UtcMoment
     matches: list[MatchOut]
@@ -120,7 +97,7 @@ async def search_log(  # noqa: PLR0913 - one parameter for each part of the ques
     An answer without items is not the end while there is a `next_cursor`. An expression is looked for in each line by
     itself, and in its first 10,000 characters.
     """
-    limits = Limits(seconds=_SECONDS, most_per_log=limit)
+    limits = Limits(seconds=SECONDS, most_per_log=limit)
     outcome = await unless_left(request, searches.search(query, [Place(log=source.log, offset=cursor)], limits))
     (log,) = outcome.logs
     size = source.log.size
@@ -172,7 +149,7 @@ async def search_logs(  # noqa: PLR0913 - one parameter for each filter
         query=query,
         conditions=conditions,
     )
-    found = await unless_left(request, search.search(_position(page), most_runs=page.limit, seconds=_SECONDS))
+    found = await unless_left(request, search.search(_position(page), most_runs=page.limit, seconds=SECONDS))
     return SearchRunsOut(
         items=[_found_run_out(run) for run in found.runs],
         next_cursor=_cursor(found.position),
@@ -215,6 +192,7 @@ def _found_run_out(run: FoundRun) -> FoundRunOut:
         task_id=run.task_id,
         task_name=run.task_name,
         project_id=run.project_id,
+        scratch=run.scratch,
         state=RunState(run.state),
         queued_at=run.queued_at,
         matches=[_match_out(match) for match in run.matches],

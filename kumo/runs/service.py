@@ -43,6 +43,7 @@ _ASKED = (
         _tasks.c.limits,
         _tasks.c.rate_limit,
         _tasks.c.proxy,
+        _tasks.c.scratch,
     )
     .join(_projects, _projects.c.id == _tasks.c.project_id)
     .where(_tasks.c.id.in_(bindparam("b_task_ids", expanding=True)), _tasks.c.deleted_at.is_(None))
@@ -60,7 +61,7 @@ _NOTE_LAST_RUN = Prepared(
 _REPEATED = (
     *("task_id", "task_name", "project_id", "snapshot_id", "environment_id", "build_id", "interpreter", "command"),
     *("shell", "priority", "max_parallel", "timeout_seconds", "stop_grace_seconds", "pool_id", "retry", "limits"),
-    *("rate_limit", "proxy", "parameters", "overrides", "webhook_body", "variable_versions"),
+    *("rate_limit", "proxy", "scratch", "parameters", "overrides", "webhook_body", "variable_versions"),
 )
 _NO_FILES = "The project of this task has no files yet. Upload an archive or write a file first."
 
@@ -83,6 +84,30 @@ class Cause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnCommand:
+    """What a scratch run executes: its task says nothing of that."""
+
+    name: str  # shown in the task's place
+    command: str
+    shell: bool = False
+    environment_id: int | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> OwnCommand:
+        """That of an earlier scratch run."""
+        return cls(name=run.task_name, command=run.command, shell=run.shell, environment_id=run.environment_id)
+
+    def columns(self) -> dict[str, Any]:
+        """What a run has of it."""
+        return {
+            "task_name": self.name,
+            "command": self.command,
+            "shell": self.shell,
+            "environment_id": self.environment_id,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wish:
     """A run that somebody asks for."""
 
@@ -91,6 +116,7 @@ class Wish:
     parameters: dict[str, Any] = field(default_factory=dict)
     overrides: bytes | None = None  # values of variables for this run alone, encrypted
     webhook_body: str | None = None  # the name of a file
+    own: OwnCommand | None = None  # of a scratch run, and of no other
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +153,7 @@ async def request_runs(session: AsyncSession, wishes: Sequence[Wish], now: datet
     refused: dict[int, KumoError] = {}
     for position, wish in enumerate(wishes):
         task = tasks.get(wish.task_id)
-        if task is None:
+        if task is None or task["scratch"] != (wish.own is not None):
             refused[position] = TaskNotFound(wish.task_id)
         elif task["snapshot_id"] is None:
             refused[position] = Conflict(_NO_FILES)
@@ -152,6 +178,7 @@ async def rerun(session: AsyncSession, run_id: int, *, exact: bool, actor: str, 
                 parameters=run.parameters,
                 overrides=run.overrides,
                 webhook_body=run.webhook_body,
+                own=OwnCommand.of(run) if run.scratch else None,
             )
             return await _request(session, wish, now)
         return await _repeat(session, run, cause, now)
@@ -256,6 +283,7 @@ async def count_open(session: AsyncSession, task_id: int) -> int:
 def _row(task: RowMapping, wish: Wish, now: datetime) -> dict[str, Any]:
     return {
         **task,
+        **({} if wish.own is None else wish.own.columns()),
         "state": RunState.QUEUED,
         "cause_type": wish.cause.type,
         "trigger_id": wish.cause.trigger_id,

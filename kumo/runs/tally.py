@@ -35,6 +35,8 @@ class _SomeRun(Protocol):
     def task_id(self) -> int: ...
     @property
     def project_id(self) -> int: ...
+    @property
+    def scratch(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +48,24 @@ class Ended:
     project_id: int
     state: RunState
     at: datetime
+    is_scratch: bool = False  # nobody's task failed or succeeded
 
     @classmethod
     def of(cls, run: _SomeRun, state: RunState, at: datetime) -> Ended:
         """The end of this run."""
-        return cls(run_id=run.id, task_id=run.task_id, project_id=run.project_id, state=state, at=at)
+        return cls(
+            run_id=run.id,
+            task_id=run.task_id,
+            project_id=run.project_id,
+            state=state,
+            at=at,
+            is_scratch=run.scratch,
+        )
 
 
 async def note_ends(session: AsyncSession, ends: Sequence[Ended]) -> None:
-    """Note some ends, in the transaction that makes them."""
+    """Note some ends, in the transaction that makes them; those of scratch runs count nowhere."""
+    ends = [end for end in ends if not end.is_scratch]
     if not ends:
         return
     await _count_on_days(session, ends)

@@ -20,7 +20,7 @@ from kumo.projects.models import Project
 from kumo.runs.models import DailyFailures, DailyTally, Run
 from kumo.runs.schemas import RunOut, show
 from kumo.runs.states import ACTIVE, FAILURES, RunState
-from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.models import Task, TriggerRow, is_listed
 
 router = APIRouter(tags=["dashboard"])
 
@@ -105,9 +105,7 @@ async def dashboard(
 async def _counts(session: AsyncSession, project_id: int | None) -> Counts:
     of_project: list[ColumnElement[bool]] = [] if project_id is None else [Task.project_id == project_id]
     tasks, active = (
-        await session.execute(
-            select(func.count(), func.count().filter(Task.active)).where(Task.deleted_at.is_(None), *of_project)
-        )
+        await session.execute(select(func.count(), func.count().filter(Task.active)).where(is_listed(), *of_project))
     ).one()
     projects = await session.scalar(select(func.count()).where(Project.deleted_at.is_(None)))
     environments = await session.scalar(select(func.count()).where(Environment.deleted_at.is_(None)))

@@ -20,7 +20,7 @@ from kumo.projects.models import Project
 from kumo.secrets import Vault
 from kumo.tasks import service, uses
 from kumo.tasks.declared import differences
-from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.models import Task, TriggerRow, is_listed
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry
 from kumo.tasks.schemas import LastRun, TaskCreate, TaskFields, TaskList, TaskOut
 from kumo.tasks.service import TaskDefinition, TriggerWish
@@ -53,7 +53,7 @@ async def list_tasks(  # noqa: PLR0913 - one parameter for each filter
     active: bool | None = None,  # noqa: FBT001 - a query parameter
 ) -> TaskList:
     """Tasks by name."""
-    conditions: list[ColumnElement[bool]] = [Task.deleted_at.is_(None)]
+    conditions: list[ColumnElement[bool]] = [is_listed()]
     if q:
         conditions.append(Task.name.ilike(search_pattern(q), escape="\\"))
     if project_id is not None:

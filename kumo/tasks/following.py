@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.errors import Conflict, InvalidInput
-from kumo.tasks.models import Task, TriggerRow
+from kumo.tasks.models import Task, TriggerRow, is_listed
 from kumo.tasks.uses import UsedByTasks
 
 _LOCK = 0x6B756D6F  # "kumo": the advisory lock of those who change who follows whom
@@ -22,7 +22,7 @@ async def check_upstream(session: AsyncSession, task: Task, upstream: Mapping[in
     transaction at a time changes who follows whom, since two could close a cycle together.
     """
     await _be_alone(session)
-    query = select(Task.id).where(Task.id.in_(set(upstream.values())), Task.deleted_at.is_(None))
+    query = select(Task.id).where(Task.id.in_(set(upstream.values())), is_listed())
     # Held, so that none is deleted before this is stored.
     existing = set(await session.scalars(query.order_by(Task.id).with_for_update(read=True, key_share=True)))
     for position, task_id in upstream.items():

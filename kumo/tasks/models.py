@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, Index, LargeBinary, String, Text, and_, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kumo.db.base import Base, id_column
@@ -21,6 +21,11 @@ class Pool(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     slots: Mapped[int]
     created_at: Mapped[datetime]
+
+
+# Of those that people have made, see `Task.scratch`.
+_NAMED = text("deleted_at IS NULL AND NOT scratch")
+_SCRATCH = text("deleted_at IS NULL AND scratch")
 
 
 class Task(Base):
@@ -65,20 +70,22 @@ class Task(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    # The one that a project's scratch runs belong to, made by the first of them. Nobody sees it: see `is_listed`.
+    scratch: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
-        Index(
-            "uq_tasks_name",
-            "name",
-            unique=True,
-            sqlite_where=text("deleted_at IS NULL"),
-            postgresql_where=text("deleted_at IS NULL"),
-        ),
+        Index("uq_tasks_name", "name", unique=True, sqlite_where=_NAMED, postgresql_where=_NAMED),
+        Index("uq_tasks_scratch", "project_id", unique=True, sqlite_where=_SCRATCH, postgresql_where=_SCRATCH),
         Index("ix_tasks_pool_id", "pool_id"),  # a pool's tasks, and its deletion
         Index("ix_tasks_project_id", "project_id"),  # the project's page, and its deletion
         Index("ix_tasks_environment_id", "environment_id"),  # the environment's page, and its deletion
         {"sqlite_autoincrement": True},
     )
+
+
+def is_listed() -> ColumnElement[bool]:
+    """The condition of all that looks at tasks: neither deleted nor that of scratch runs."""
+    return and_(Task.deleted_at.is_(None), Task.scratch.is_(False))
 
 
 class TriggerRow(Base):

@@ -18,7 +18,7 @@ from kumo.projects.models import Project
 from kumo.tasks.command import split_command
 from kumo.tasks.declared import trigger_as_json
 from kumo.tasks.following import refuse_followed
-from kumo.tasks.models import Pool, Task, TriggerRow
+from kumo.tasks.models import Pool, Task, TriggerRow, is_listed
 from kumo.tasks.policies import Blackout, Limits, RateLimit, Retry, check_blackouts, check_proxy
 from kumo.tasks.trigger_rows import arm, set_triggers
 from kumo.tasks.triggers import Trigger
@@ -165,7 +165,7 @@ async def remove(session: AsyncSession, task_id: int, *, open_runs: int, now: da
 
 async def get(session: AsyncSession, task_id: int, *, for_update: bool = False) -> Task:
     """One task; `TaskNotFound` when it does not exist or is deleted."""
-    query = select(Task).where(Task.id == task_id, Task.deleted_at.is_(None))
+    query = select(Task).where(Task.id == task_id, is_listed())
     task = await session.scalar(query.with_for_update() if for_update else query)
     if task is None:
         raise TaskNotFound(task_id)

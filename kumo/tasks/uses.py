@@ -19,7 +19,8 @@ from kumo.environments.models import Build, Environment, InterpreterRow
 from kumo.environments.states import BuildState
 from kumo.errors import Conflict, Detail
 from kumo.projects import service as projects
-from kumo.tasks.models import Task
+from kumo.tasks import scratch
+from kumo.tasks.models import Task, is_listed
 
 _MOST_DETAILS = 20
 _MOST_IN_A_SENTENCE = 3
@@ -42,6 +43,7 @@ async def delete_project(session: AsyncSession, project_id: int, now: datetime) 
     project = await projects.find_project(session, project_id, for_update=True)
     await _refuse_used(session, Task.project_id == project_id, f"Project {project.name!r}", "move {}")
     await projects.delete_project(session, project, now=now)
+    await scratch.forget(session, project_id, now)
 
 
 async def delete_environment(session: AsyncSession, environment_id: int, now: datetime) -> None:
@@ -114,12 +116,12 @@ async def forget_interpreter(session: AsyncSession, row: InterpreterRow, source:
 
 
 async def _named(session: AsyncSession, uses_it: ColumnElement[bool]) -> list[tuple[int, str]]:
-    query = select(Task.id, Task.name).where(uses_it, Task.deleted_at.is_(None)).order_by(Task.name)
+    query = select(Task.id, Task.name).where(uses_it, is_listed()).order_by(Task.name)
     return [(task_id, name) for task_id, name in await session.execute(query)]
 
 
 async def _refuse_used(session: AsyncSession, uses_it: ColumnElement[bool], used: str, instead: str) -> None:
-    query = select(Task.name, func.count().over()).where(uses_it, Task.deleted_at.is_(None))
+    query = select(Task.name, func.count().over()).where(uses_it, is_listed())
     rows = (await session.execute(query.order_by(Task.name).limit(_MOST_DETAILS))).all()
     if rows:
         raise UsedByTasks(used, [name for name, _count in rows], count=rows[0][1], instead=instead)

@@ -14,7 +14,7 @@ from kumo.db.changes import announce
 from kumo.errors import ChangedMeanwhile, InvalidInput, NameTaken
 from kumo.projects.models import Project
 from kumo.secrets import Vault
-from kumo.tasks.models import Task
+from kumo.tasks.models import Task, is_listed
 from kumo.variables.limits import check_limits
 from kumo.variables.listing import VariableNotFound
 from kumo.variables.models import Variable, VariableGeneration, VariableVersion
@@ -193,7 +193,10 @@ async def _require_owner(session: AsyncSession, owner: Owner) -> None:
     if owner.scope is VariableScope.GLOBAL:
         return
     table = Project if owner.scope is VariableScope.PROJECT else Task
-    if await session.scalar(select(table.id).where(table.id == owner.id, table.deleted_at.is_(None))) is None:
+    query = select(table.id).where(table.id == owner.id, table.deleted_at.is_(None))
+    if owner.scope is VariableScope.TASK:
+        query = query.where(is_listed())
+    if await session.scalar(query) is None:
         raise InvalidInput.at("scope_id", f"{owner.scope.capitalize()} {owner.id} does not exist.")
 
 

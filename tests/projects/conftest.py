@@ -17,9 +17,11 @@ from kumo.access.permissions import Role
 from kumo.clock import utc_now
 from kumo.db.session import Database
 from kumo.http import RequestContext, add_error_handlers
+from kumo.logs.searching import Searches
 from kumo.projects.api import router
 from kumo.projects.editing import Workshop
 from kumo.projects.store.snapshots import SnapshotStore
+from kumo.runs.intake import Intake
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
 from tests.rights import mounted
@@ -57,7 +59,7 @@ def shop(database: Database, stored_settings: Settings, store: SnapshotStore, ad
 
 
 @pytest.fixture
-def app(database: Database, stored_settings: Settings) -> FastAPI:
+async def app(database: Database, stored_settings: Settings) -> AsyncIterator[FastAPI]:
     made = FastAPI(openapi_url="/api/openapi.json")
     add_error_handlers(made)
     made.state.database = database
@@ -67,7 +69,10 @@ def app(database: Database, stored_settings: Settings) -> FastAPI:
         made.include_router(each, prefix="/api/v1")
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)
-    return made
+    made.state.searches = Searches()
+    made.state.intake = Intake(database, utc_now)
+    yield made
+    await made.state.searches.close()
 
 
 @pytest.fixture

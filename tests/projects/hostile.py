@@ -50,3 +50,18 @@ STRANGE_BUT_PLAIN: list[str] = [
     "~/x", "~root/.ssh/id_rsa", "$HOME/x", "${HOME}", "`id`", "$(id)", "-rf", "--help", "*", "?", "a|b", "a;b", "a&b",
     "．．/x", "․․/x", "‥/x", "a／b", "a＼b", "a∕b", "file:/etc/passwd", "{{7*7}}", "<script>", "' OR 1=1 --",
 ]  # fmt: skip
+
+# Each in all the ways in which it may come to a route, for those that must not be led astray by one.
+PAYLOADS: list[str] = list(
+    dict.fromkeys(
+        [
+            *HOSTILE_PATHS,
+            *STRANGE_BUT_PLAIN,
+            *(f"pkg/{path}" for path in HOSTILE_PATHS),
+            *(f"{path}/x.py" for path in HOSTILE_PATHS[:40]),
+            "../../secret",
+            "../../../home/secret",
+            "....//....//secret",
+        ]
+    )
+)

@@ -94,7 +94,7 @@ async def test_searches_that_cannot_be_answered_say_why(
     client: httpx.AsyncClient, project_id: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await run_to_its_end(client, await add_task(client, project_id))
-    monkeypatch.setattr(search_api, "_SECONDS", 0.5)
+    monkeypatch.setattr(search_api, "SECONDS", 0.5)
     log_path(settings, run["id"]).write_bytes(b"a" * 60 + b"!\n")
     questions: tuple[tuple[dict[str, Any], str], ...] = (
         ({"q": "("}, "no regular expression"),
@@ -229,7 +229,7 @@ async def test_a_search_through_many_runs_goes_on_within_a_log(
         file.seek(0, 2)
         file.write(b"\na needle\n" + b"needle\n" * 10)
     log_path(settings, ids[1]).with_name("log.index").write_bytes(INDEX_ENTRY.pack((1 << 30) + 1, 0, 1))
-    monkeypatch.setattr(search_api, "_SECONDS", 0.1)
+    monkeypatch.setattr(search_api, "SECONDS", 0.1)
     found, requests = [], 0
     cursor: dict[str, str] = {}
     while True:

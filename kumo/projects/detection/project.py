@@ -14,6 +14,7 @@ from typing import Any
 
 from kumo.projects.detection.kinds import KindFound, applications, kinds_of, notebooks
 from kumo.projects.detection.reading import MOST_SCRIPTS, ReadFile, module_of, plain_string, text_of, toml_of
+from kumo.projects.detection.starting import python_command
 
 _USUAL_SCRIPTS = ("main.py", "app.py", "run.py")
 _MOST_COMMANDS = 50  # told at most
@@ -105,9 +106,7 @@ def _comment_block(text: str) -> str | None:
 
 def _commands(paths: Sequence[str], read: ReadFile, spiders: Sequence[str]) -> Iterator[str]:
     yield from (f"scrapy crawl {shlex.quote(name)}" for name in spiders if name[0] != "-")
-    # A file named “-c.py” would be taken for an option.
-    scripts = (f"./{path}" if path.startswith("-") else path for path in _scripts(paths, read))
-    yield from (f"python {shlex.quote(script)}" for script in scripts)
+    yield from map(python_command, _scripts(paths, read))
     yield from (f"python -m {package}" for package in _packages_to_start(paths))
     for app in applications(paths, read):
         if app.kind == "fastapi":

@@ -118,6 +118,11 @@ class Batch:
             self._new[digest] = path
         return digest
 
+    def read(self, digest: str) -> bytes:
+        """The content of a blob that is in the store, or on its way there."""
+        path = self._new.get(digest)
+        return self._store.read(digest) if path is None else path.read_bytes()
+
     def add_file(self, source: Path, *, move: bool) -> tuple[str, int]:
         """Add a file's content: digest and size. `move` takes the file itself, without a second copy of its bytes."""
         taken = source

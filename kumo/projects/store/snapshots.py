@@ -16,8 +16,9 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kumo.errors import Conflict, InvalidInput, NotFound
 from kumo.projects.paths import collision_key, project_path, shown
@@ -40,6 +41,13 @@ from kumo.projects.store.trees import (
 
 _UNFINISHED = ".incoming-"
 _HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class Blob(NamedTuple):
+    """A content that is in the store."""
+
+    digest: str
+    size_bytes: int
 
 
 class SnapshotStore:
@@ -74,22 +82,82 @@ class SnapshotStore:
     def with_file(self, tree_hash: str, path: str, content: bytes) -> Tree:
         """The state in which one file has this content; an executable file stays one."""
         with self._objects.batch() as batch:
-            digest = batch.add(content)
+            blob = Blob(batch.add(content), len(content))
+            return _as_tree(self._with_blob(batch, tree_hash, project_path(path), blob))
 
-            def replace(old: Entry | None) -> Entry:
-                if old is not None and old.is_directory:
-                    raise Conflict(f"{shown(path)} is a folder. Choose another name for the file.")
-                kind = FILE if old is None else old.kind
-                return Entry(kind, digest, len(content), 1, path.rpartition("/")[2])
+    def put_files(self, files: Sequence[Path]) -> list[Blob]:
+        """Store the contents of some files, and take these away; one for each, in their order."""
+        with self._objects.batch() as batch:
+            return [Blob(*batch.add_file(file, move=True)) for file in files]
 
-            return _as_tree(self._changed(batch, tree_hash, project_path(path), replace))
+    def with_blobs(self, tree_hash: str, files: Sequence[tuple[str, Blob]], *, overwrite: bool) -> Tree:
+        """The state in which some files have these contents; `Conflict` where one is there, but for `overwrite`."""
+        with self._objects.batch() as batch:
+            for path, blob in files:
+                tree_hash = self._with_blob(batch, tree_hash, project_path(path), blob, overwrite=overwrite).digest
+            return _as_tree(directory_entry("", tree_hash, batch.read(tree_hash)))
+
+    def with_folder(self, tree_hash: str, path: str) -> Tree:
+        """The state with a further folder that nothing is in; `Conflict` when there is something of that name."""
+
+        def make(old: Entry | None) -> Entry:
+            if old is not None:
+                raise Conflict(f"There is already {_kind(old)} {shown(path)}. Choose another name.")
+            return _store_directory(batch, path.rpartition("/")[2], EMPTY)
+
+        with self._objects.batch() as batch:
+            return _as_tree(self._changed(batch, tree_hash, project_path(path), make))
+
+    def moved(self, tree_hash: str, source: str, target: str) -> Tree:
+        """The state in which a file or folder has another path; folders above it are made as needed.
+
+        `NotFound` when it is not there, `Conflict` when the target is taken or lies in the folder itself. The folder
+        that it leaves stays, even when nothing is left in it.
+        """
+        if f"{target}/".startswith(f"{source}/"):
+            raise Conflict(f"{shown(source)} cannot be moved to {shown(target)}, which is itself or lies in it.")
+        taken: list[Entry] = []
+
+        def take(old: Entry | None) -> None:
+            if old is None:
+                raise _no_file(source)
+            taken.append(old)
+
+        def put(old: Entry | None) -> Entry:
+            if old is not None:
+                raise Conflict(
+                    f"There is already {_kind(old)} {shown(target)}. Choose another name, or delete it first."
+                )
+            return taken[0]._replace(name=target.rpartition("/")[2])
+
+        with self._objects.batch() as batch:
+            without = self._changed(batch, tree_hash, project_path(source), take)
+            self._check_paths_below(taken[0], project_path(target))
+            return _as_tree(self._changed(batch, without.digest, target, put))
+
+    def _check_paths_below(self, entry: Entry, path: str) -> None:
+        """Whether all that is in a folder has a path that a project may have, when the folder has this one."""
+        if entry.is_directory:
+            for below in self.entries(entry.digest):
+                project_path(f"{path}/{below.path}", field="target")
+
+    def _with_blob(self, batch: Batch, tree_hash: str, path: str, blob: Blob, *, overwrite: bool = True) -> Entry:
+        def replace(old: Entry | None) -> Entry:
+            if old is not None and old.is_directory:
+                raise Conflict(f"{shown(path)} is a folder. Choose another name for the file.")
+            if old is not None and not overwrite:
+                raise Conflict(f"There is already a file {shown(path)}. Overwrite it, or choose another name.")
+            kind = FILE if old is None else old.kind
+            return Entry(kind, blob.digest, blob.size_bytes, 1, path.rpartition("/")[2])
+
+        return self._changed(batch, tree_hash, path, replace)
 
     def without(self, tree_hash: str, path: str) -> Tree:
         """The state in which a file, or a folder with all that is in it, is gone; `NotFound` when it is not there."""
 
         def remove(old: Entry | None) -> None:
             if old is None:
-                raise NotFound(f"There is no file {shown(path)} in the project.")
+                raise _no_file(path)
 
         with self._objects.batch() as batch:
             return _as_tree(self._changed(batch, tree_hash, project_path(path), remove))
@@ -111,7 +179,7 @@ class SnapshotStore:
         name, is_last = parts[depth], depth == len(parts) - 1
         if directory is not None and not directory.is_directory:
             raise Conflict(f"{shown('/'.join(parts[:depth]))} is a file, so nothing can be in it.")
-        text = EMPTY if directory is None else self._objects.read(directory.digest)
+        text = EMPTY if directory is None else batch.read(directory.digest)
         old = find(text, name)
         new = change(old) if is_last else self._change_below(batch, old, parts, depth + 1, change)
         if old is not None:
@@ -135,6 +203,13 @@ class SnapshotStore:
                     pending.append((path + "/", entry.digest))
         found.sort()
         return found
+
+    def level(self, tree_hash: str, path: str) -> list[Entry]:
+        """What is in one folder of a state, sorted by name; "" is the top. `NotFound` when there is no such folder."""
+        entry = self.find(tree_hash, path) if path else Entry(DIRECTORY, tree_hash, 0, 0, "")
+        if entry is None or not entry.is_directory:
+            raise NotFound(f"There is no folder {shown(path)} in the project.")
+        return list(decode(self._objects.read(entry.digest)).values())
 
     def missing(self, tree_hash: str) -> list[str]:
         """The paths of a state whose content is not in the store, folders with a slash; contents are not read."""
@@ -272,6 +347,14 @@ def _with_new(text: bytes, new: Entry, parents: list[str]) -> bytes:
     if twin is not None:
         raise _near_twins("/".join([*parents, new.name]), "/".join([*parents, twin]))
     return encode([*entries.values(), new])
+
+
+def _no_file(path: str) -> NotFound:
+    return NotFound(f"There is no file {shown(path)} in the project.")
+
+
+def _kind(entry: Entry) -> str:
+    return "a folder" if entry.is_directory else "a file"
 
 
 def _near_twins(path: str, twin: str) -> Conflict:

@@ -1159,6 +1159,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload files into a folder
+         * @description Add the files as they are in one new state, or none of them; at most 1,000 at a time.
+         */
+        post: operations["upload_files_api_v1_projects__project_id__files_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/files/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rename or move a file or folder
+         * @description Give it another path; folders above the new one are made as needed, and an old one stays though it is empty.
+         */
+        post: operations["move_file_api_v1_projects__project_id__files_move_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/files/{path}": {
         parameters: {
             query?: never;
@@ -1182,6 +1222,46 @@ export interface paths {
          * @description Make a new state without the file; the earlier states keep it.
          */
         delete: operations["delete_file_api_v1_projects__project_id__files__path__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a folder
+         * @description Make an empty folder, with those above it; it is a part of the project like a file.
+         */
+        post: operations["add_folder_api_v1_projects__project_id__folders_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/images/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an image
+         * @description Give a PNG, JPEG, GIF, WebP or SVG image as such, for an `<img>`; opened by itself, nothing in it is executed.
+         */
+        get: operations["show_image_api_v1_projects__project_id__images__path__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1271,6 +1351,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/scratch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a file or a command of a project now
+         * @description Queue a scratch run with the files that the project has now, for an hour at the most.
+         *
+         *     It stops no other run and waits for none. It is listed among the runs, marked as `scratch`, and counts in no
+         *     statistics. What is typed but not saved is not run.
+         */
+        post: operations["run_scratch_api_v1_projects__project_id__scratch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search the files of a project
+         * @description Files of the present state in which a line fits, by path; `limit` counts files.
+         *
+         *     It takes two seconds at most: go on at `next_cursor` as long as there is one, also after an answer without items.
+         *     Files that are not text, or larger than the editor takes, are left out. An expression is looked for in each line by
+         *     itself, and in its first 10,000 characters.
+         */
+        get: operations["search_api_v1_projects__project_id__search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/snapshots": {
         parameters: {
             query?: never;
@@ -1323,7 +1450,7 @@ export interface paths {
         };
         /**
          * List all files and folders of a project
-         * @description Give the whole tree of the present state, sorted by path.
+         * @description Give the tree of the present state, sorted by path: the whole of it, or what is in one folder.
          */
         get: operations["show_tree_api_v1_projects__project_id__tree_get"];
         put?: never;
@@ -2174,6 +2301,20 @@ export interface components {
              * @description Make this task alone as the file says.
              */
             task_id?: number | null;
+        };
+        /**
+         * ArrangedOut
+         * @description What it has led to.
+         * @example {
+         *       "path": "quotes/items.py",
+         *       "snapshot_id": 44
+         *     }
+         */
+        ArrangedOut: {
+            /** Path */
+            path: string;
+            /** Snapshot Id */
+            snapshot_id: number;
         };
         /**
          * AttemptOut
@@ -3093,12 +3234,55 @@ export interface components {
             snapshot_id: number;
         };
         /**
+         * FileMatchOut
+         * @description One line that a search found, with its first match.
+         */
+        FileMatchOut: {
+            /**
+             * Line
+             * @description Counted from 1.
+             */
+            line: number;
+            /** Match End */
+            match_end: number;
+            /**
+             * Match Start
+             * @description Where the match begins in `text`, in characters.
+             */
+            match_start: number;
+            /**
+             * Text
+             * @description The line; of a long one 4 KiB around the match.
+             */
+            text: string;
+        };
+        /**
+         * FileMove
+         * @description A file or folder, and the path that it is to have.
+         * @example {
+         *       "source": "items.py",
+         *       "target": "quotes/items.py"
+         *     }
+         */
+        FileMove: {
+            /**
+             * Base Snapshot Id
+             * @description The snapshot in which the source was read; 409 when it has changed since.
+             */
+            base_snapshot_id?: number | null;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
          * FileOut
          * @description A file; `content` is null when it is binary, or larger than the editor takes.
          * @example {
          *       "binary": false,
          *       "content": "print('hello')\n",
          *       "encoding": "utf-8",
+         *       "line_ending": "lf",
          *       "path": "main.py",
          *       "size_bytes": 15,
          *       "snapshot_id": 41
@@ -3111,6 +3295,16 @@ export interface components {
             content: string | null;
             /** Encoding */
             encoding: string | null;
+            /**
+             * Image
+             * @description The media type, if `/images` shows it.
+             */
+            image: string | null;
+            /**
+             * Line Ending
+             * @description How its lines end; null for less than one line.
+             */
+            line_ending: ("lf" | "crlf" | "mixed") | null;
             /** Path */
             path: string;
             /** Size Bytes */
@@ -3136,6 +3330,38 @@ export interface components {
             snapshot_id: number;
         };
         /**
+         * FileSearchOut
+         * @description What a search found in the files of a project.
+         * @example {
+         *       "items": [
+         *         {
+         *           "has_more": false,
+         *           "matches": [
+         *             {
+         *               "line": 3,
+         *               "match_end": 15,
+         *               "match_start": 7,
+         *               "text": "import requests"
+         *             }
+         *           ],
+         *           "path": "main.py"
+         *         }
+         *       ],
+         *       "snapshot_id": 41
+         *     }
+         */
+        FileSearchOut: {
+            /** Items */
+            items: components["schemas"]["FoundFileOut"][];
+            /**
+             * Next Cursor
+             * @description Null when all files have been searched.
+             */
+            next_cursor: string | null;
+            /** Snapshot Id */
+            snapshot_id: number;
+        };
+        /**
          * FindingOut
          * @description One thing that does not fit together.
          */
@@ -3153,6 +3379,32 @@ export interface components {
              * @description The id of the row, or the name of the directory.
              */
             subject: string;
+        };
+        /**
+         * FolderAdd
+         * @description A folder to be.
+         * @example {
+         *       "path": "quotes/data"
+         *     }
+         */
+        FolderAdd: {
+            /** Path */
+            path: string;
+        };
+        /**
+         * FoundFileOut
+         * @description A file with matches.
+         */
+        FoundFileOut: {
+            /**
+             * Has More
+             * @description There may be more in this file than the first 50.
+             */
+            has_more: boolean;
+            /** Matches */
+            matches: components["schemas"]["FileMatchOut"][];
+            /** Path */
+            path: string;
         };
         /**
          * FoundPackageOut
@@ -3211,6 +3463,8 @@ export interface components {
             queued_at: string;
             /** Run Id */
             run_id: number;
+            /** Scratch */
+            scratch: boolean;
             state: components["schemas"]["RunState"];
             /** Task Id */
             task_id: number;
@@ -4617,6 +4871,11 @@ export interface components {
             reason: string | null;
             /** Retry At */
             retry_at: string | null;
+            /**
+             * Scratch
+             * @description Somebody tried out a file or a command: `task_name` says which.
+             */
+            scratch: boolean;
             /** Shell */
             shell: boolean;
             /** Snapshot Id */
@@ -4716,6 +4975,44 @@ export interface components {
             interval_seconds: number | null;
             /** Items */
             items: components["schemas"]["SampleOut"][];
+        };
+        /**
+         * ScratchRequest
+         * @description What to try out: a script by its path, or any command.
+         * @example {
+         *       "path": "main.py"
+         *     }
+         */
+        ScratchRequest: {
+            /**
+             * Command
+             * @description As a task has it, in place of `path`.
+             */
+            command?: string | null;
+            /**
+             * Environment Id
+             * @description Without: what the project itself declares.
+             */
+            environment_id?: number | null;
+            /**
+             * Parameters
+             * @description The script finds them as JSON in KUMO_PARAMETERS.
+             * @default {}
+             */
+            parameters: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Path
+             * @description A Python or shell script of the project, as “quotes/items.py”.
+             */
+            path?: string | null;
+            /**
+             * Shell
+             * @description Give the command to `/bin/sh -c`.
+             * @default false
+             */
+            shell: boolean;
         };
         /**
          * SearchOut
@@ -5291,6 +5588,11 @@ export interface components {
          * @description A file, or a folder with the size of all that is in it.
          */
         TreeEntryOut: {
+            /**
+             * File Count
+             * @description Of a folder: how many files are in it, at any depth.
+             */
+            file_count: number;
             /** Path */
             path: string;
             /** Size Bytes */
@@ -5303,20 +5605,23 @@ export interface components {
         };
         /**
          * TreeOut
-         * @description All files and folders of a project, sorted by path.
+         * @description Files and folders of a project, sorted by path.
          * @example {
          *       "entries": [
          *         {
+         *           "file_count": 1,
          *           "path": "main.py",
          *           "size_bytes": 512,
          *           "type": "file"
          *         },
          *         {
+         *           "file_count": 1,
          *           "path": "quotes",
          *           "size_bytes": 2048,
          *           "type": "directory"
          *         },
          *         {
+         *           "file_count": 1,
          *           "path": "quotes/items.py",
          *           "size_bytes": 2048,
          *           "type": "file"
@@ -5467,6 +5772,22 @@ export interface components {
              * @description webhook: the address, told once by the answer to the request that makes it.
              */
             url_path?: string | null;
+        };
+        /**
+         * UploadedOut
+         * @description The files that are there now.
+         * @example {
+         *       "paths": [
+         *         "quotes/items.py"
+         *       ],
+         *       "snapshot_id": 45
+         *     }
+         */
+        UploadedOut: {
+            /** Paths */
+            paths: string[];
+            /** Snapshot Id */
+            snapshot_id: number;
         };
         /** ValidationError */
         ValidationError: {
@@ -9796,6 +10117,182 @@ export interface operations {
             };
         };
     };
+    upload_files_api_v1_projects__project_id__files_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description Each with a file name, which may be a path below the folder. */
+                    file: string[];
+                    /** @description Where they go; without, the project's top. */
+                    folder?: string;
+                    /** @description Replace files that are there already. */
+                    overwrite?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    move_file_api_v1_projects__project_id__files_move_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileMove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArrangedOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_file_api_v1_projects__project_id__files__path__get: {
         parameters: {
             query?: {
@@ -10023,6 +10520,155 @@ export interface operations {
             };
             /** @description conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    add_folder_api_v1_projects__project_id__folders_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FolderAdd"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArrangedOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_image_api_v1_projects__project_id__images__path__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+                /** @description The file's path in the project, as “quotes/items.py”. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10375,6 +11021,166 @@ export interface operations {
             };
         };
     };
+    run_scratch_api_v1_projects__project_id__scratch_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScratchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    search_api_v1_projects__project_id__search_get: {
+        parameters: {
+            query: {
+                /** @description Only what fits: `*.py` a name, `quotes/*.py` a path, `quotes` a folder; several by commas. */
+                include?: string | null;
+                /** @description What a line must contain. */
+                q: string;
+                /** @description `q` is a regular expression, as Python's `re` reads it. */
+                regex?: boolean;
+                /** @description Mind the letters' case. */
+                case?: boolean;
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileSearchOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     list_snapshots_api_v1_projects__project_id__snapshots_get: {
         parameters: {
             query?: {
@@ -10520,7 +11326,10 @@ export interface operations {
     };
     show_tree_api_v1_projects__project_id__tree_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description List this folder alone, without what is in the folders of it; empty for the project's top. */
+                path?: string | null;
+            };
             header?: never;
             path: {
                 project_id: number;
@@ -10732,6 +11541,8 @@ export interface operations {
                 from?: string | null;
                 /** @description Queued before this moment. */
                 to?: string | null;
+                /** @description Only scratch runs, or none of them. */
+                scratch?: boolean | null;
                 /** @description How many items at most. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */

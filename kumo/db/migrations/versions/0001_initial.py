@@ -380,6 +380,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("scratch", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_tasks_environment_id_environments")
         ),
@@ -396,8 +397,15 @@ def upgrade() -> None:
             "uq_tasks_name",
             ["name"],
             unique=True,
-            sqlite_where=sa.text("deleted_at IS NULL"),
-            postgresql_where=sa.text("deleted_at IS NULL"),
+            sqlite_where=sa.text("deleted_at IS NULL AND NOT scratch"),
+            postgresql_where=sa.text("deleted_at IS NULL AND NOT scratch"),
+        )
+        batch_op.create_index(
+            "uq_tasks_scratch",
+            ["project_id"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL AND scratch"),
+            postgresql_where=sa.text("deleted_at IS NULL AND scratch"),
         )
 
     variable_generation = op.create_table(
@@ -519,6 +527,7 @@ def upgrade() -> None:
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("overrides", sa.LargeBinary(), nullable=True),
         sa.Column("webhook_body", sa.String(length=100), nullable=True),
+        sa.Column("scratch", sa.Boolean(), nullable=False),
         sa.Column("exact_of", sa.BigInteger(), nullable=True),
         sa.Column("interpreter", sa.Text(), nullable=True),
         sa.Column("variable_versions", sa.JSON(), nullable=True),

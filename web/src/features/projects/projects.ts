@@ -32,10 +32,11 @@ export const projectOptionsQuery = queryOptions({
   },
 })
 
-export function treeQuery(id: number) {
+/** What is in one folder; "" is the top. */
+export function levelQuery(id: number, folder: string) {
   return queryOptions({
-    queryKey: detailKey('projects', id, 'tree'),
-    queryFn: ({ signal }) => unwrap(api.GET('/projects/{project_id}/tree', { params: { path: { project_id: id } }, signal })),
+    queryKey: detailKey('projects', id, 'tree', folder),
+    queryFn: ({ signal }) => unwrap(api.GET('/projects/{project_id}/tree', { params: { path: { project_id: id }, query: { path: folder } }, signal })),
   })
 }
 
@@ -65,11 +66,18 @@ export function outputsQuery(id: number, path: string) {
   })
 }
 
+export type FoundFile = Schemas['FoundFileOut']
+
 const BASE = '/api/v1/projects'
 
 /** Where the bytes of a file are downloaded from. */
 export function rawFileUrl(id: number, path: string): string {
   return `${BASE}/${id}/files/${path.split('/').map(encodeURIComponent).join('/')}?raw=true`
+}
+
+/** Where an image is shown from; never as a page, whatever is in it. */
+export function imageUrl(id: number, path: string): string {
+  return `${BASE}/${id}/images/${path.split('/').map(encodeURIComponent).join('/')}`
 }
 
 export function outputUrl(id: number, path: string): string {

@@ -1,7 +1,8 @@
 import { computed, type Ref } from 'vue'
 import { useRoute, type RouteLocationRaw } from 'vue-router'
 
-import { isOpen, type Run } from './runState'
+import { logNumberOf } from './logNumber'
+import type { Run } from './runState'
 
 /**
  * Which attempt of a run is shown: the one in the address (`?attempt=1`), or else the last one, also when another one
@@ -13,11 +14,7 @@ export function useAttempt(run: Ref<Run | undefined>) {
   const chosen = computed(() => run.value?.attempts.find(({ number }) => String(number) === route.query.attempt))
   const attempt = computed(() => chosen.value ?? last.value)
 
-  /** The attempt whose log is shown; one that is about to begin has its log opened before, so that no line comes late. */
-  const logNumber = computed(() => {
-    if (attempt.value || !run.value) return attempt.value?.number
-    return isOpen(run.value.state) && !run.value.reason ? run.value.attempt : undefined
-  })
+  const logNumber = computed(() => attempt.value?.number ?? (run.value && logNumberOf(run.value)))
 
   function addressOf(number: number): RouteLocationRaw {
     return { query: { ...route.query, attempt: number === last.value?.number ? undefined : String(number) } }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 
+import type { TreeEntry } from '../projects'
 import { foldersAbove, treeOf, visibleRows, type TreeNode } from './fileTree'
-import type { TreeEntry } from './projects'
 
 function files(...paths: string[]): TreeEntry[] {
-  return paths.map((path) => ({ path, type: 'file', size_bytes: 1 }))
+  return paths.map((path) => ({ path, type: 'file', size_bytes: 1, file_count: 1 }))
 }
 
 function drawn(nodes: readonly TreeNode[]): string[] {
@@ -19,12 +19,12 @@ function drawn(nodes: readonly TreeNode[]): string[] {
 
 describe('a tree of flat entries', () => {
   it('puts folders before files, and numbers in their order', () => {
-    const entries = [...files('a-b.py', 'a.py', 'a/x10.py', 'a/x9.py', 'README.md'), { path: 'a', type: 'directory', size_bytes: 2 } as const]
+    const entries = [...files('a-b.py', 'a.py', 'a/x10.py', 'a/x9.py', 'README.md'), { path: 'a', type: 'directory', size_bytes: 2, file_count: 0 } as const]
     expect(drawn(treeOf(entries))).toEqual(['a', '  x9.py', '  x10.py', 'a-b.py', 'a.py', 'README.md'])
   })
 
   it('makes the folders that are not named, and keeps empty ones', () => {
-    const tree = treeOf([...files('one/two/three.py'), { path: 'empty', type: 'directory', size_bytes: 0 }])
+    const tree = treeOf([...files('one/two/three.py'), { path: 'empty', type: 'directory', size_bytes: 0, file_count: 0 }])
     expect(drawn(tree)).toEqual(['empty', 'one', '  two', '    three.py'])
   })
 

@@ -1,10 +1,12 @@
-import type { TreeEntry } from './projects'
+import type { TreeEntry } from '../projects'
 
 export interface TreeNode {
   path: string
   name: string
   type: TreeEntry['type']
   sizeBytes: number
+  /** Of a folder: how many files are in it, at any depth. */
+  fileCount: number
   depth: number
   children: TreeNode[]
 }
@@ -22,14 +24,14 @@ export function treeOf(entries: readonly TreeEntry[]): TreeNode[] {
   function folderAt(path: string): TreeNode {
     const found = folders.get(path)
     if (found) return found
-    const made = nodeOf({ path, type: 'directory', size_bytes: 0 })
+    const made = nodeOf({ path, type: 'directory', size_bytes: 0, file_count: 0 })
     folders.set(path, made)
     siblingsOf(path).push(made)
     return made
   }
 
   for (const entry of entries) {
-    if (entry.type === 'directory') folderAt(entry.path).sizeBytes = entry.size_bytes
+    if (entry.type === 'directory') Object.assign(folderAt(entry.path), { sizeBytes: entry.size_bytes, fileCount: entry.file_count })
     else siblingsOf(entry.path).push(nodeOf(entry))
   }
   sort(top)
@@ -38,7 +40,7 @@ export function treeOf(entries: readonly TreeEntry[]): TreeNode[] {
 
 function nodeOf(entry: TreeEntry): TreeNode {
   const parts = entry.path.split('/')
-  return { path: entry.path, name: parts.at(-1) ?? '', type: entry.type, sizeBytes: entry.size_bytes, depth: parts.length - 1, children: [] }
+  return { path: entry.path, name: parts.at(-1) ?? '', type: entry.type, sizeBytes: entry.size_bytes, fileCount: entry.file_count, depth: parts.length - 1, children: [] }
 }
 
 const byName = new Intl.Collator('en', { numeric: true })
