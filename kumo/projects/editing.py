@@ -20,7 +20,7 @@ from kumo.db.session import Database
 from kumo.errors import Conflict, TooLarge
 from kumo.projects import service
 from kumo.projects.archives.unpacking import Limits, unpack
-from kumo.projects.models import Project, Snapshot
+from kumo.projects.models import Project, Snapshot, Source
 from kumo.projects.paths import project_path, shown
 from kumo.projects.service import Change
 from kumo.projects.store.disk import full_disk_is_unavailable
@@ -42,9 +42,9 @@ class Workshop:
     clock: Clock
     user_id: int | None
 
-    def change(self, message: str) -> Change:
+    def change(self, message: str, source: Source = Source.EDIT) -> Change:
         """A change made now."""
-        return Change(message=message, user_id=self.user_id, now=self.clock())
+        return Change(message=message, user_id=self.user_id, now=self.clock(), source=source)
 
 
 def remove_leftovers(settings: Settings, store: SnapshotStore) -> None:
@@ -75,7 +75,7 @@ def _uploads(settings: Settings) -> Path:
 async def create_empty(shop: Workshop, *, name: str, description: str = "") -> tuple[Project, Snapshot]:
     """A project without files."""
     tree = await asyncio.to_thread(shop.store.put_empty)
-    return await _create(shop, name, description, tree, shop.change("Created empty"))
+    return await _create(shop, name, description, tree, shop.change("Created empty", Source.CREATED))
 
 
 async def create_from_archive(
@@ -84,7 +84,7 @@ async def create_from_archive(
     """A project with the files of an archive, which lies in a directory of its own."""
     await _refuse_taken_name(shop, name)
     tree = await asyncio.to_thread(_store_archive, shop, archive)
-    return await _create(shop, name, description, tree, shop.change(f"Uploaded {filename}"))
+    return await _create(shop, name, description, tree, shop.change(f"Uploaded {filename}", Source.UPLOAD))
 
 
 async def create_from_directory(
@@ -92,7 +92,7 @@ async def create_from_directory(
 ) -> tuple[Project, Snapshot]:
     """A project with the files of a directory, which is only read."""
     tree = await asyncio.to_thread(shop.store.put_directory, directory)
-    return await _create(shop, name, description, tree, shop.change("Created"))
+    return await _create(shop, name, description, tree, shop.change("Created", Source.CREATED))
 
 
 async def require_project(shop: Workshop, project_id: int) -> None:
@@ -104,7 +104,7 @@ async def require_project(shop: Workshop, project_id: int) -> None:
 async def upload(shop: Workshop, project_id: int, *, archive: Path, filename: str) -> tuple[Project, Snapshot]:
     """Replace all files of a project by those of an archive; the earlier states stay in its history."""
     tree = await asyncio.to_thread(_store_archive, shop, archive)
-    await _move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}"))
+    await _move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}", Source.UPLOAD))
     async with shop.database.read() as session:
         return await service.find_project(session, project_id), await service.current_snapshot(session, project_id)
 
