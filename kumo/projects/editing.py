@@ -24,6 +24,7 @@ from kumo.projects.models import Project, Snapshot, Source
 from kumo.projects.paths import project_path, shown
 from kumo.projects.service import Change
 from kumo.projects.store.disk import full_disk_is_unavailable
+from kumo.projects.store.objects import Damaged
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.projects.store.trees import Entry, Tree
 from kumo.projects.text import encode_like
@@ -170,7 +171,10 @@ def _text_now(shop: Workshop, tree_hash: str, path: str, encoding: str | None) -
     entry = None if encoding else shop.store.find(tree_hash, path)
     if entry is None or entry.is_directory or entry.size_bytes > shop.settings.file_max_bytes:
         return None
-    return shop.store.read(entry)
+    try:
+        return shop.store.read(entry)
+    except Damaged:  # saving it is how to mend it
+        return None
 
 
 async def delete_file(shop: Workshop, project_id: int, path: str) -> Snapshot:

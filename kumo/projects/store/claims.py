@@ -45,14 +45,21 @@ class Claims:
         with self._lock:
             self._trees[tree_hash] = monotonic()
 
-    def remove_blob(self, digest: str, path: Path) -> bool:
-        """Remove a blob unless it is claimed; both at one moment, as seen by whoever claims."""
+    def remove_blob(self, digest: str, path: Path) -> int | None:
+        """Remove a blob unless it is claimed, both at one moment as seen by whoever claims; how many bytes that frees.
+
+        None where it stays, or is gone already.
+        """
         with self._lock:
             self._forget_old()
             if digest in self._blobs:
-                return False
-            path.unlink(missing_ok=True)
-            return True
+                return None
+            try:
+                size = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                return None
+            return size
 
     def take_tree(self, tree_hash: str, take: Callable[[], None], *, looked_at: float) -> bool:
         """Take its name from a directory unless it was claimed since its users were looked up, likewise."""

@@ -118,13 +118,12 @@ class ObjectStore:
         count = size = 0
         for shard in sorted(self._objects.iterdir()) if self._objects.exists() else ():
             with os.scandir(shard) as found:
-                items = [(shard.name + item.name[: _DIGEST_CHARS - _SHARD_CHARS], item) for item in found]
-            for digest, item in items:
-                if digest in kept:
+                names = [item.name for item in found]
+            for name in names:
+                digest = shard.name + name[: _DIGEST_CHARS - _SHARD_CHARS]
+                if digest in kept or (freed := self.claims.remove_blob(digest, shard / name)) is None:
                     continue
-                bytes_ = item.stat(follow_symlinks=False).st_size
-                if self.claims.remove_blob(digest, Path(item.path)):
-                    count, size = count + 1, size + bytes_
+                count, size = count + 1, size + freed
         return count, size
 
 
