@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from time import monotonic
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +23,7 @@ from kumo.projects.store.trees import EXECUTABLE, Entry, Tree
 from kumo.projects.text import Text, read_text
 
 MOST_FILES = 500
+_LONGEST_SECONDS = 5.0  # on a slow disk, or of many large files that differ in a line each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,9 @@ async def state_before(session: AsyncSession, snapshot: Snapshot) -> Snapshot | 
 def compare(store: SnapshotStore, before: str | None, after: str, path: str | None = None) -> Comparison:
     """What has changed from one state to another, with diffs; of one file or folder alone where a path is given.
 
-    Blocks: reads both sides of all that differ, up to the limits.
+    Blocks for seconds at the most: reads both sides of what differs until the limits or the time are used up.
     """
+    until = monotonic() + _LONGEST_SECONDS
     found = differences(store, before, after)
     if path is not None:
         found = [one for one in found if one.path == path or one.path.startswith(f"{path}/")]
@@ -86,7 +89,8 @@ def compare(store: SnapshotStore, before: str | None, after: str, path: str | No
     limits = OF_ALL if path is None else OF_ONE
     left, files = limits.all_chars, []
     for one in found[:MOST_FILES]:
-        changed = _changed(store, one, limits, most_chars=min(left, limits.file_chars))
+        most_chars = min(left, limits.file_chars) if monotonic() < until else 0
+        changed = _changed(store, one, limits, most_chars=most_chars)
         left -= len(changed.diff or "")
         files.append(changed)
     return Comparison(files=files, file_count=len(found))

@@ -901,7 +901,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a project that no task uses
-         * @description Delete the project; its runs keep their history, and its outputs stay on the disk.
+         * @description Put the project into the trash, from where all of it can be restored until it is purged; its runs stay.
          */
         delete: operations["delete_project_api_v1_projects__project_id__delete"];
         options?: never;
