@@ -64,6 +64,7 @@ class HistoryCollector:
             self._swept_at = None
         await self._remove_outputs()
         await self.remove_directories(now - _LATELY)
+        self._store.forget_ended_claims()
 
     async def purge(self, project_id: int) -> None:
         """Purge a project now; `NotFound` when it is not in the trash, `Conflict` while a run of it goes."""

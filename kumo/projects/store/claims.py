@@ -70,6 +70,11 @@ class Claims:
             take()
             return True
 
+    def forget_ended(self) -> None:
+        """Give back the memory of claims that have ended; those of a large upload are some megabytes."""
+        with self._lock:
+            self._forget_old()
+
     def _forget_old(self) -> None:
         while self._ended and self._ended[0][0] < monotonic():
             for digest in self._ended.popleft()[1]:

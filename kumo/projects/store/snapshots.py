@@ -185,6 +185,10 @@ class SnapshotStore:
 
     # --- removing ---
 
+    def forget_ended_claims(self) -> None:
+        """Give back the memory of changes that were stored long ago."""
+        self._objects.claims.forget_ended()
+
     def sweep(self, tree_hashes: Iterable[str]) -> tuple[int, int]:
         """Remove what none of these states needs, nor a change under way; how many blobs and bytes that were.
 
