@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import builds, idle, lists, logs, punctuality, throughput, triggers
+from bench import builds, idle, lists, logs, projects, punctuality, throughput, triggers
 from bench.figures import Figure, show
 
 _PARTS = {
@@ -16,6 +16,7 @@ _PARTS = {
     "lists": lists.measure,
     "logs": logs.measure,
     "builds": builds.measure,
+    "projects": projects.measure,
     "idle": idle.measure,
 }
 

@@ -49,9 +49,10 @@ from kumo.projects.editing import remove_leftovers
 from kumo.projects.git.puller import Puller
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
+from kumo.runs import history_api, removal_api, request_api, samples_api, scratch_api, search_api
 from kumo.runs import log_api as run_log_api
-from kumo.runs import removal_api, request_api, samples_api, scratch_api, search_api
 from kumo.runs.collector import Collector
+from kumo.runs.history_collector import HistoryCollector
 from kumo.runs.intake import Intake
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
@@ -103,6 +104,7 @@ ROUTERS = (
     scratch_api.router,
     samples_api.router,
     removal_api.router,
+    history_api.router,
     schedules_api.router,
     ledger_api.router,
     declarations_api.router,
@@ -183,6 +185,7 @@ def _set_state(app: FastAPI, database: Database, settings: Settings, loops: Loop
     app.state.installs = Installs(uv, app.state.interpreters, database.changes, utc_now)
     app.state.package_search = PackageSearch(uv, app.state.interpreters)
     app.state.intake = Intake(database, utc_now)
+    app.state.history_collector = HistoryCollector(database, settings, utc_now)
     app.state.login_throttle = LoginThrottle()
     app.state.hooks = hooks_api.Hooks(HookBodies(settings.home))
     app.state.authenticator = Authenticator(
@@ -206,7 +209,8 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("puller", Puller(database, settings, utc_now, app.state.vault).forever)
     collector = Collector(database, settings, builder, utc_now)
     loops.start("collector", collector.forever)
-    app.state.consistency = Consistency(database, settings, builder, collector, utc_now)
+    loops.start("history", app.state.history_collector.forever)
+    app.state.consistency = Consistency(database, settings, builder, collector, app.state.history_collector, utc_now)
     loops.start("access", app.state.authenticator.forever)
     loops.start("declarations", Applier(database, settings, utc_now).forever)
     loops.start("variables", lambda: orphans.forever(database))

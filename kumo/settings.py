@@ -85,6 +85,15 @@ class Settings(BaseSettings):
     git_allow_local: bool = Field(
         default=False, description="Let projects follow repositories in directories of the server (file://)."
     )
+    snapshot_keep_count: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="How many of its newest states are kept of each project, whatever their age."
+    )
+    snapshot_keep_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=90, description="How many days a state is kept after another one has taken its place."
+    )
+    trash_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30, description="How many days a deleted project can be restored before it is purged."
+    )
     max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
         default=2, description="How many environments are built at once; further builds wait in the queue."
     )

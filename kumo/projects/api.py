@@ -14,8 +14,18 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
-from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers, wrong_cursor
-from kumo.projects import arranging_api, editing, files_api, git_api, outputs_api, search_api, service
+from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers
+from kumo.projects import (
+    arranging_api,
+    editing,
+    files_api,
+    git_api,
+    history_api,
+    outputs_api,
+    search_api,
+    service,
+    trash_api,
+)
 from kumo.projects.archives.zipping import folder_name, zip_chunks
 from kumo.projects.detection.project import detect
 from kumo.projects.git import following, sources
@@ -34,10 +44,8 @@ from kumo.projects.schemas import (
     ProjectList,
     ProjectOut,
     ProjectUpload,
-    SnapshotList,
-    SnapshotOut,
 )
-from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment, present_state
+from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, after_name, attachment, present_state
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.settings import Settings
 
@@ -113,7 +121,7 @@ async def list_projects(
     q: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$", description="Words in the name.")] = None,
 ) -> ProjectList:
     """Give a page of projects, without those that were deleted."""
-    rows = await service.list_projects(session, query=q, after=_after_name(page.after), limit=page.limit)
+    rows = await service.list_projects(session, query=q, after=after_name(page), limit=page.limit)
     shown = rows[: page.limit]
     last = shown[-1][0] if shown else None
     git = await git_answers(session, [project.id for project, _snapshot in shown])
@@ -236,21 +244,6 @@ async def download_archive(
 
 
 @router.get(
-    "/projects/{project_id}/snapshots",
-    summary="List the states that a project has had",
-    responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error"),
-)
-async def list_snapshots(_actor: Reader, session: ReadSession, page: PageDep, project_id: RowId) -> SnapshotList:
-    """Give a page of states, newest first."""
-    rows = await service.list_snapshots(session, project_id, before=page.after_id(), limit=page.limit)
-    shown = rows[: page.limit]
-    return SnapshotList(
-        items=[SnapshotOut.model_validate(row, from_attributes=True) for row in shown],
-        next_cursor=page.next_cursor(rows, (shown[-1].id,) if shown else None),
-    )
-
-
-@router.get(
     "/projects/{project_id}/detection",
     summary="Say what a project looks like it needs, and how it is run",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
@@ -266,6 +259,8 @@ router.include_router(outputs_api.router)
 router.include_router(git_api.router)
 router.include_router(arranging_api.router)
 router.include_router(search_api.router)
+router.include_router(history_api.router)
+router.include_router(trash_api.router)
 
 
 def _detection(store: SnapshotStore, tree_hash: str) -> DetectionOut:
@@ -323,12 +318,3 @@ def _project_answer(project: Project, snapshot: Snapshot, settings: Settings, gi
         task_count=project.task_count,
         git=git,
     )
-
-
-def _after_name(after: tuple[str | int, ...] | None) -> tuple[str, int] | None:
-    match after:
-        case None:
-            return None
-        case (str(name), int(project_id)) if 0 <= project_id < 2**63:
-            return name, project_id
-    raise wrong_cursor()

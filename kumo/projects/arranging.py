@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kumo.projects.editing import Workshop, move_on, refuse_beyond_limits, refuse_changed, state_of
-from kumo.projects.models import Snapshot
+from kumo.projects.models import Snapshot, Source
 from kumo.projects.paths import project_path
 from kumo.projects.store.trees import Tree
 
@@ -71,4 +71,4 @@ async def add_files(shop: Workshop, project_id: int, delivery: Delivery) -> tupl
         return tree
 
     what = paths[0] if len(paths) == 1 else f"{len(paths):,} files"
-    return await move_on(shop, project_id, added, shop.change(f"Uploaded {what}")), paths
+    return await move_on(shop, project_id, added, shop.change(f"Uploaded {what}", Source.UPLOAD)), paths

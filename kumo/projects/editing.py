@@ -22,10 +22,11 @@ from kumo.db.session import Database
 from kumo.errors import Conflict, Detail, TooLarge
 from kumo.projects import service
 from kumo.projects.archives.unpacking import Limits, unpack
-from kumo.projects.models import Project, Snapshot
+from kumo.projects.models import Project, Snapshot, Source
 from kumo.projects.paths import project_path, shown
 from kumo.projects.service import Change
 from kumo.projects.store.disk import full_disk_is_unavailable
+from kumo.projects.store.objects import Damaged
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.projects.store.trees import Entry, Tree
 from kumo.projects.templates import TemplateName, files_of
@@ -47,9 +48,9 @@ class Workshop:
     clock: Clock
     user_id: int | None
 
-    def change(self, message: str) -> Change:
+    def change(self, message: str, source: Source = Source.EDIT) -> Change:
         """A change made now."""
-        return Change(message=message, user_id=self.user_id, now=self.clock())
+        return Change(message=message, user_id=self.user_id, now=self.clock(), source=source)
 
 
 class FileChanged(Conflict):
@@ -97,9 +98,11 @@ async def create_empty(
     """A project without files, or with those of a template; `also` writes more in the same transaction."""
     if template is not None:
         tree = await asyncio.to_thread(shop.store.put_directory, files_of(template))
-        return await _create(shop, name, description, tree, shop.change(f"Created from the template {template}"), also)
+        return await _create(
+            shop, name, description, tree, shop.change(f"Created from the template {template}", Source.CREATED), also
+        )
     tree = await asyncio.to_thread(shop.store.put_empty)
-    return await _create(shop, name, description, tree, shop.change("Created empty"), also)
+    return await _create(shop, name, description, tree, shop.change("Created empty", Source.CREATED), also)
 
 
 async def create_from_archive(
@@ -108,7 +111,7 @@ async def create_from_archive(
     """A project with the files of an archive, which lies in a directory of its own."""
     await _refuse_taken_name(shop, name)
     tree = await asyncio.to_thread(_store_archive, shop, archive)
-    return await _create(shop, name, description, tree, shop.change(f"Uploaded {filename}"))
+    return await _create(shop, name, description, tree, shop.change(f"Uploaded {filename}", Source.UPLOAD))
 
 
 async def create_from_directory(
@@ -116,7 +119,7 @@ async def create_from_directory(
 ) -> tuple[Project, Snapshot]:
     """A project with the files of a directory, which is only read."""
     tree = await asyncio.to_thread(shop.store.put_directory, directory)
-    return await _create(shop, name, description, tree, shop.change("Created"))
+    return await _create(shop, name, description, tree, shop.change("Created", Source.CREATED))
 
 
 async def require_project(shop: Workshop, project_id: int) -> None:
@@ -128,7 +131,7 @@ async def require_project(shop: Workshop, project_id: int) -> None:
 async def upload(shop: Workshop, project_id: int, *, archive: Path, filename: str) -> tuple[Project, Snapshot]:
     """Replace all files of a project by those of an archive; the earlier states stay in its history."""
     tree = await asyncio.to_thread(_store_archive, shop, archive)
-    await move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}"))
+    await move_on(shop, project_id, lambda _: tree, shop.change(f"Uploaded {filename}", Source.UPLOAD))
     async with shop.database.read() as session:
         return await service.find_project(session, project_id), await service.current_snapshot(session, project_id)
 
@@ -198,7 +201,10 @@ def _text_now(shop: Workshop, tree_hash: str, path: str, encoding: str | None) -
     entry = None if encoding else shop.store.find(tree_hash, path)
     if entry is None or entry.is_directory or entry.size_bytes > shop.settings.file_max_bytes:
         return None
-    return shop.store.read(entry)
+    try:
+        return shop.store.read(entry)
+    except Damaged:  # saving it is how to mend it
+        return None
 
 
 async def delete_file(shop: Workshop, project_id: int, path: str) -> Snapshot:

@@ -21,7 +21,7 @@ from kumo.projects.images import HEAD_BYTES, image_type
 from kumo.projects.paths import project_path, shown
 from kumo.projects.receiving_api import read_json
 from kumo.projects.schemas import FileDeletedOut, FileOut, FileSave, FileSavedOut, TreeOut
-from kumo.projects.shop_api import SettingsDep, StoreDep, Workplace, attachment, present_state
+from kumo.projects.shop_api import SettingsDep, SnapshotId, StoreDep, Workplace, attachment, present_state
 from kumo.projects.store.objects import Damaged
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.projects.store.trees import Entry
@@ -50,11 +50,16 @@ _SAVE_BODY: dict[str, Any] = {
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error", "unavailable"),
 )
 async def show_tree(
-    _actor: Reader, database: DatabaseDep, store: StoreDep, project_id: RowId, path: FolderPath = None
+    _actor: Reader,
+    database: DatabaseDep,
+    store: StoreDep,
+    project_id: RowId,
+    path: FolderPath = None,
+    snapshot_id: SnapshotId = None,
 ) -> Response:
-    """Give the tree of the present state, sorted by path: the whole of it, or what is in one folder."""
+    """Give the tree of the present state, or of an earlier one, sorted by path: the whole, or what is in one folder."""
     folder = path and project_path(path)
-    snapshot = await present_state(database, project_id)
+    snapshot = await present_state(database, project_id, snapshot_id)
     # Written here and not by a model: fifty thousand of those would hold up everybody else.
     content = await asyncio.to_thread(_tree_json, store, snapshot.id, snapshot.tree_hash, folder)
     return Response(content, media_type="application/json")
@@ -74,10 +79,11 @@ async def read_file(  # noqa: PLR0913 - each one is a place of the request
     project_id: RowId,
     path: FilePath,
     raw: Annotated[bool, Query(description="Download the bytes instead of JSON.")] = False,  # noqa: FBT002 - a query
+    snapshot_id: SnapshotId = None,
 ) -> Any:
-    """Give a file of the present state: its text with the encoding that it is stored in, or its bytes."""
+    """Give a file of the present or an earlier state: its text with the encoding that it is stored in, or its bytes."""
     path = project_path(path)
-    snapshot = await present_state(database, project_id)
+    snapshot = await present_state(database, project_id, snapshot_id)
     entry = await asyncio.to_thread(_find_file, store, snapshot.tree_hash, path)
     if raw:
         filename = path.rpartition("/")[2]

@@ -207,7 +207,10 @@ class SnapshotOut(BaseModel):
         project_id=2,
         parent_id=40,
         tree_hash="0b9c2625dc21ef05f6ad4ddf47c5f203837aa32c1b2b1f4b9d5c2f0b1a3c4d5e",
+        source="edit",
         message="Changed main.py",
+        actor="ada",
+        pinned=False,
         file_count=12,
         size_bytes=20480,
         created_at="2026-01-06T08:30:00.000Z",
@@ -216,20 +219,20 @@ class SnapshotOut(BaseModel):
 
     id: int
     project_id: int
-    parent_id: int | None
+    parent_id: Annotated[
+        int | None, Field(description="The state that it was made from, which may have been collected since.")
+    ]
     tree_hash: str
+    source: Annotated[str, Field(description="created, upload, edit, restore, git or apply.")]
     message: str
+    actor: Annotated[
+        str | None, Field(description="Who made it; null where that was Kumo itself, or the account is gone.")
+    ] = None
+    pinned: Annotated[bool, Field(description="It is kept whatever its age.")]
     file_count: int
     size_bytes: int
     created_at: UtcMoment
     origin: Annotated[OriginOut | None, Field(description="The commit that it was pulled from, if it was.")]
-
-
-class SnapshotList(BaseModel):
-    """A page of states, newest first."""
-
-    items: list[SnapshotOut]
-    next_cursor: str | None
 
 
 class EnvironmentFound(BaseModel):

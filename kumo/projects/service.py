@@ -16,9 +16,10 @@ from sqlalchemy import select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kumo.access.models import User
 from kumo.db.changes import announce
 from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
-from kumo.projects.models import Project, Snapshot
+from kumo.projects.models import Project, Snapshot, Source
 from kumo.projects.store.trees import Tree
 from kumo.settings import Settings
 
@@ -31,6 +32,7 @@ class Change:
     user_id: int | None  # None: Kumo itself
     now: datetime
     origin: dict[str, Any] | None = None  # as in `Snapshot`
+    source: Source = Source.EDIT
 
 
 def output_directory(settings: Settings, project_id: int) -> Path:
@@ -81,7 +83,10 @@ async def current_snapshot(session: AsyncSession, project_id: int) -> Snapshot:
 
 
 async def find_snapshot(session: AsyncSession, project_id: int, snapshot_id: int) -> Snapshot:
-    """One state that a project has had; `NotFound` when it has had no such state."""
+    """One state that a project has had; `NotFound` when it has had no such state, or it was collected.
+
+    Also of a project that was deleted: its runs can be explained as long as they are kept.
+    """
     snapshot = await session.get(Snapshot, snapshot_id)
     if snapshot is None or snapshot.project_id != project_id:
         raise NotFound(f"Project {project_id} has no snapshot {snapshot_id}.")
@@ -90,19 +95,24 @@ async def find_snapshot(session: AsyncSession, project_id: int, snapshot_id: int
 
 async def list_snapshots(
     session: AsyncSession, project_id: int, *, before: int | None, limit: int
-) -> Sequence[Snapshot]:
-    """The states that a project has had, newest first; `limit + 1` of them."""
-    await find_project(session, project_id)
-    statement = select(Snapshot).where(Snapshot.project_id == project_id).order_by(Snapshot.id.desc()).limit(limit + 1)
+) -> Sequence[tuple[Snapshot, str | None]]:
+    """The states that a project has had, newest first, with the names of who made them; `limit + 1` of them."""
+    statement = (
+        select(Snapshot, User.username)
+        .outerjoin(User, User.id == Snapshot.created_by)
+        .where(Snapshot.project_id == project_id)
+        .order_by(Snapshot.id.desc())
+        .limit(limit + 1)
+    )
     if before is not None:
         statement = statement.where(Snapshot.id < before)
-    return (await session.scalars(statement)).all()
+    return [(snapshot, actor) for snapshot, actor in await session.execute(statement)]
 
 
 async def refuse_taken_name(session: AsyncSession, name: str) -> None:
     """`Conflict` when a project has this name just now."""
     if await session.scalar(select(Project.id).where(Project.name == name, Project.deleted_at.is_(None))):
-        raise _name_taken(name)
+        raise name_taken(name)
 
 
 # --- changing --------------------------------------------------------------------------------------------------------
@@ -170,7 +180,7 @@ async def change_project(
     try:
         changed = await session.scalar(statement.returning(Project.id))
     except IntegrityError:
-        raise _name_taken(name) from None
+        raise name_taken(name) from None
     if changed is None:
         raise ChangedMeanwhile(f"Project {project_id} was changed by somebody else meanwhile. Load it again.")
     announce(session, "project", project_id)
@@ -179,7 +189,7 @@ async def change_project(
 
 
 async def delete_project(session: AsyncSession, project: Project, *, now: datetime) -> None:
-    """Delete a project that was found for update; its states stay for the history of its runs.
+    """Put a project that was found for update into the trash: its name is free, all else of it stays; see `trash`.
 
     Whoever calls this makes sure that no task uses it: see `kumo.tasks.uses`.
     """
@@ -195,6 +205,8 @@ async def _add_snapshot(
         project_id=project_id,
         parent_id=parent_id,
         tree_hash=tree.tree_hash,
+        source=change.source,
+        pinned=False,
         message=change.message[: Snapshot.message.type.length],
         origin=change.origin,
         file_count=tree.file_count,
@@ -211,8 +223,9 @@ async def _flush_name(session: AsyncSession, name: str) -> None:
     try:
         await session.flush()
     except IntegrityError:
-        raise _name_taken(name) from None
+        raise name_taken(name) from None
 
 
-def _name_taken(name: str) -> NameTaken:
+def name_taken(name: str) -> NameTaken:
+    """What is said when a living project has the name."""
     return NameTaken(f"There is already a project named “{name}”. Choose another name.")

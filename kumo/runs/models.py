@@ -69,6 +69,7 @@ class Run(Base):
         Index("ix_runs_open_task_id", "task_id", sqlite_where=_OPEN, postgresql_where=_OPEN),  # overlap
         Index("ix_runs_task_id", "task_id", "id"),  # the runs of a task, newest first
         Index("ix_runs_project_id", "project_id", "id"),  # the runs of a project, newest first
+        Index("ix_runs_snapshot_id", "snapshot_id", "id"),  # the history: does a run keep this state?
         Index("ix_runs_state", "state", "id"),  # the list of failed runs, newest first
         {"sqlite_autoincrement": True},
     )

@@ -22,7 +22,7 @@ from kumo.environments.models import Build, Environment
 from kumo.environments.needs.declarations import declaration_of, script_of
 from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
-from kumo.errors import KumoError
+from kumo.errors import KumoError, Unavailable
 from kumo.projects.models import Snapshot
 from kumo.projects.service import output_directory
 from kumo.projects.store.snapshots import SnapshotStore
@@ -97,6 +97,8 @@ class Preparation:
         self._interpreters = interpreters
         self._store = SnapshotStore(settings.home)
         self._known: dict[tuple[int, str], _Known] = {}
+        # What could not be read from the store, and was told to a run: the next run looks again, it may be mended.
+        self._unreadable: set[tuple[int, str]] = set()
         self._passed_on = {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
@@ -114,7 +116,8 @@ class Preparation:
 
     def knows(self, run: OpenRun) -> bool:
         """Whether the run has been learnt about."""
-        return _key(run) in self._known
+        key = _key(run)
+        return key in self._known and key not in self._unreadable
 
     async def learn(self, database: Database, run: OpenRun) -> None:
         """Read what the run's files declare, once for each snapshot and command; slow, so not within a transaction.
@@ -123,7 +126,7 @@ class Preparation:
         about keeps nobody waiting. What cannot be laid out is told when it is launched.
         """
         key = _key(run)
-        if key in self._known:
+        if self.knows(run):
             return
         async with database.read() as session:
             tree_hash = await session.scalar(select(Snapshot.tree_hash).where(Snapshot.id == run.snapshot_id))
@@ -138,6 +141,7 @@ class Preparation:
             await asyncio.to_thread(self._store.materialise, tree_hash)
         if len(self._known) >= _CACHED_DECLARATIONS:
             self._known.clear()
+        self._unreadable.discard(key)
         self._known[key] = _Known(tree_hash=tree_hash, declared=declared)
 
     async def prepare(self, session: AsyncSession, run: OpenRun, now: datetime) -> Ready | Waits | Impossible:
@@ -160,6 +164,9 @@ class Preparation:
         declared = self._known[_key(run)].declared
         if declared is None:
             return await self._default()
+        if isinstance(declared, Unavailable):
+            self._unreadable.add(_key(run))
+            return Impossible(reason=f"Its files cannot be read: {declared.message}")
         if isinstance(declared, KumoError):
             return Impossible(reason=f"Its environment cannot be built: {declared.message}")
         try:

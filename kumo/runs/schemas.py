@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.http import UtcMoment
+from kumo.projects.schemas import SnapshotOut
 from kumo.runs.models import Attempt, Run
 from kumo.runs.service import Queued, attempts_of
 from kumo.runs.states import RunState
@@ -105,6 +106,20 @@ class RunList(BaseModel):
     """One page of runs, the newest first."""
 
     items: list[RunOut]
+    next_cursor: str | None
+
+
+class ListedSnapshot(SnapshotOut):
+    """One state in the history of a project."""
+
+    is_current: Annotated[bool, Field(description="The project is in it.")]
+    run_count: Annotated[int, Field(description="How many runs used it, and so keep it; at most 1,000 are counted.")]
+
+
+class SnapshotList(BaseModel):
+    """A page of states, newest first."""
+
+    items: list[ListedSnapshot]
     next_cursor: str | None
 
 

@@ -7,7 +7,7 @@ crashes in between, from backups of one without the other, and from people who t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -21,6 +21,7 @@ from kumo.projects.models import Project, Snapshot
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import run_directory, run_shard
 from kumo.runs.collector import Collector
+from kumo.runs.history_collector import HistoryCollector
 from kumo.runs.models import Attempt, Run
 from kumo.runs.removal import remove_files
 from kumo.runs.states import OPEN
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     RUN_WITHOUT_DIRECTORY = "run_without_directory"
     DIRECTORY_WITHOUT_RUN = "directory_without_run"
     SNAPSHOT_WITHOUT_FILES = "snapshot_without_files"
+    DIRECTORY_CHANGED = "directory_changed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +56,20 @@ class Finding:
 class Consistency:
     """Compares the tables with the data directory, and mends what can be mended."""
 
-    def __init__(
-        self, database: Database, settings: Settings, builder: BuilderLoop, collector: Collector, clock: Clock
+    def __init__(  # noqa: PLR0913 - what mends what it finds
+        self,
+        database: Database,
+        settings: Settings,
+        builder: BuilderLoop,
+        collector: Collector,
+        history: HistoryCollector,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._home = settings.home
         self._builder = builder
         self._collector = collector
+        self._history = history
         self._clock = clock
         self._snapshots = SnapshotStore(settings.home)
 
@@ -87,6 +96,9 @@ class Consistency:
                     await self._builder.mend([int(finding.subject)])
                 case Kind.DIRECTORY_WITHOUT_BUILD:
                     if not await self._collector.discard([finding.subject]):
+                        continue
+                case Kind.DIRECTORY_CHANGED:
+                    if not await self._history.discard_directory(finding.subject):
                         continue
                 case _:
                     await asyncio.to_thread(remove_files, self._home, int(finding.subject))
@@ -148,6 +160,20 @@ class Consistency:
         async with self._database.read() as session:
             return await session.get(Run, run_id) is not None
 
+    async def _laid_out(self, project_name: str, tree_hash: str) -> AsyncIterator[Finding]:
+        """What scripts have changed of the files that they run from: too slow to be asked before each run."""
+        if not await asyncio.to_thread(self._snapshots.is_laid_out, tree_hash):
+            return
+        changed = await asyncio.to_thread(self._snapshots.changed_by_scripts, tree_hash)
+        if changed:
+            yield Finding(
+                kind=Kind.DIRECTORY_CHANGED,
+                subject=tree_hash,
+                message=f"The directory that runs of the project {project_name!r} work in does not hold any more what "
+                f"the project holds: {_some(changed)}. A script has changed it.",
+                repair="The directory is removed as soon as no run works in it; the next run gets the files anew.",
+            )
+
     async def _projects(self) -> AsyncIterator[Finding]:
         query = (
             select(Project.name, Snapshot.id, Snapshot.tree_hash)
@@ -159,12 +185,18 @@ class Consistency:
             projects = (await session.execute(query)).all()
         for name, snapshot_id, tree_hash in projects:
             missing = await asyncio.to_thread(self._snapshots.missing, tree_hash)
-            if missing:
-                shown = ", ".join(missing[:_NAMED_PATHS]) + (" …" if len(missing) > _NAMED_PATHS else "")
+            if not missing:
+                async for finding in self._laid_out(name, tree_hash):
+                    yield finding
+            else:
                 yield Finding(
                     kind=Kind.SNAPSHOT_WITHOUT_FILES,
                     subject=str(snapshot_id),
-                    message=f"The store lacks what the project {name!r} holds: {shown}. "
+                    message=f"The store lacks what the project {name!r} holds: {_some(missing)}. "
                     "Upload the project again, or restore a backup.",
                     repair=None,
                 )
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_NAMED_PATHS]) + (" …" if len(paths) > _NAMED_PATHS else "")

@@ -152,7 +152,7 @@ async def resume_task(
 async def delete_project(
     project_id: RowId, _actor: Annotated[Actor, require(Permission.WRITE)], session: WriteSession
 ) -> None:
-    """Delete the project; its runs keep their history, and its outputs stay on the disk."""
+    """Put the project into the trash, from where all of it can be restored until it is purged; its runs stay."""
     await uses.delete_project(session, project_id, utc_now())
 
 

@@ -175,7 +175,7 @@ def _shown(largest_bytes: int) -> Select[Any]:
         .join(version, version.id == Variable.current_version_id)
         .outerjoin(Project, and_(Project.id == Variable.project_id, Project.deleted_at.is_(None)))
         .outerjoin(Task, and_(Task.id == Variable.task_id, Task.deleted_at.is_(None)))
-        # Those of a project or task that was deleted are gone for everybody, and soon in fact; see `orphans`.
+        # Those of a deleted project or task are gone for everybody, and once it is purged in fact; see `orphans`.
         .where(or_(Variable.scope == VariableScope.GLOBAL, Project.id.is_not(None), Task.id.is_not(None)))
     )
 

@@ -1,4 +1,4 @@
-"""Deleting the variables of projects and tasks that were deleted, which the domains below cannot do themselves."""
+"""Deleting the variables of purged projects and deleted tasks, which the domains below cannot do themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kumo.variables.models import Variable
 _INTERVAL_SECONDS: Final = 3600
 
 _ORPHANED = or_(
-    Variable.project_id.in_(select(Project.id).where(Project.deleted_at.is_not(None))),
+    Variable.project_id.in_(select(Project.id).where(Project.purged_at.is_not(None))),
     Variable.task_id.in_(select(Task.id).where(Task.deleted_at.is_not(None))),
 )
 

@@ -21,6 +21,8 @@ from kumo.logs.searching import Searches
 from kumo.projects.api import router
 from kumo.projects.editing import Workshop
 from kumo.projects.store.snapshots import SnapshotStore
+from kumo.runs import history_api
+from kumo.runs.history_collector import HistoryCollector
 from kumo.runs.intake import Intake
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
@@ -65,7 +67,8 @@ async def app(database: Database, stored_settings: Settings) -> AsyncIterator[Fa
     made.state.database = database
     made.state.settings = stored_settings
     made.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=1))
-    for each in (router, deletion_router):
+    made.state.history_collector = HistoryCollector(database, stored_settings, utc_now)
+    for each in (router, deletion_router, history_api.router):
         made.include_router(each, prefix="/api/v1")
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)

@@ -45,7 +45,7 @@ async def test_each_edit_makes_a_state_that_knows_its_parent_and_its_author(shop
         project = await service.find_project(session, project_id)
         history = await service.list_snapshots(session, project_id, before=None, limit=2)
     assert (project.version, project.snapshot_id) == (3, third.id)
-    assert [snapshot.id for snapshot in history] == [third.id, second.id, first.id]
+    assert [snapshot.id for snapshot, _actor in history] == [third.id, second.id, first.id]
 
 
 async def test_saving_what_is_there_makes_no_state(shop: Workshop) -> None:

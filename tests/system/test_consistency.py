@@ -106,6 +106,26 @@ async def test_what_only_a_person_can_mend_is_told_and_left(
     assert len(await found(client)) == 2
 
 
+async def test_what_a_script_has_changed_of_its_own_files_is_told_and_laid_out_anew(
+    client: httpx.AsyncClient, settings: Settings, project_id: int
+) -> None:
+    await run_to_its_end(client, await add_task(client, project_id))
+    (tree,) = [path for path in (settings.home / "trees").iterdir() if path.is_dir()]
+    (tree / "made by the script").write_text("and no concern of anybody")
+    assert await found(client) == []
+    (tree / "main.py").write_text("print('something else')\n")
+    (tree / "lib" / "one.py").unlink()
+    (item,) = (await client.get("/system/consistency")).json()["items"]
+    assert (item["kind"], item["subject"]) == ("directory_changed", tree.name)
+    assert (
+        "the project 'etl' work in does not hold any more what the project holds: lib/one.py, main.py."
+        in item["message"]
+    )
+    assert await mended(client) == [("directory_changed", tree.name)]
+    assert not tree.exists()
+    assert await found(client) == []
+
+
 async def test_a_folder_that_is_gone_is_one_finding(
     client: httpx.AsyncClient, settings: Settings, project_id: int
 ) -> None:

@@ -277,6 +277,11 @@ async def test_variables_of_what_was_deleted_go(house: House) -> None:
         await tasks.remove(session, task_id, open_runs=0, now=utc_now())
         await session.execute(text("UPDATE projects SET deleted_at = created_at WHERE name = 'first'"))
     assert await remove_orphans(house.database)
+    async with house.database.write() as session:
+        # It lay in the trash, and could be restored with all that it has.
+        assert await session.scalar(select(func.count()).select_from(Variable)) == 3
+        await session.execute(text("UPDATE projects SET purged_at = created_at WHERE name = 'first'"))
+    assert await remove_orphans(house.database)
     async with house.database.read() as session:
         left = (await session.execute(select(Variable.scope, Variable.task_id).order_by(Variable.id))).all()
         assert [tuple(row) for row in left] == [("task", other), ("global", None)]

@@ -19,7 +19,7 @@ from kumo.clock import Clock
 from kumo.db.session import Database
 from kumo.errors import KumoError
 from kumo.loops import log_failure
-from kumo.projects import service
+from kumo.projects import models, service
 from kumo.projects.git import credentials, hosts, sources
 from kumo.projects.git.addresses import Address
 from kumo.projects.git.failures import GitFailed, Problem
@@ -222,6 +222,7 @@ class Puller:
             message=f"Pulled {commit.id[:10]}{where}: {commit.subject}",
             user_id=pull.user_id,
             now=now,
+            source=models.Source.GIT,
             origin={"type": "git", "url": source.url, "ref": name} | commit.to_json(),
         )
         return await service.advance(session, pull.project_id, base_id=base.id, tree=tree, change=change)

@@ -1,7 +1,8 @@
 """Blobs named by the SHA-256 of their content: written once, never changed, each content once.
 
 `<home>/store/objects/ab/cdef…` holds them; what is being written lies in `<home>/store/incoming/` until it is durable
-and is renamed. A crash leaves files in `incoming` only, which the next start removes.
+and is renamed. A crash leaves files in `incoming` only, which the next start removes. What nothing needs any more is
+swept; what a batch has written or found is claimed first, so that the sweep passes it by.
 """
 
 from __future__ import annotations
@@ -10,24 +11,31 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kumo.errors import Unavailable
+from kumo.projects.paths import shown
+from kumo.projects.store.claims import Claims, claims_of
 from kumo.projects.store.disk import full_disk_is_unavailable, sync_tree
 
 CHUNK_BYTES = 1024 * 1024
+_DIGEST_CHARS = hashlib.sha256().digest_size * 2
+_SHARD_CHARS = 2
 
 
 class Damaged(Unavailable):
     """A stored file is missing on the disk or its content has changed."""
 
-    def __init__(self, digest: str) -> None:
+    def __init__(self, digest: str, path: str | None = None) -> None:
+        """`path` is what the file is called in its project, where that is known."""
+        what = f"The stored file {digest[:12]}…" if path is None else f"The stored copy of {shown(path)}"
         super().__init__(
-            f"The stored file {digest[:12]}… is damaged or missing on the disk of the data directory. "
+            f"{what} is damaged or missing on the disk of the data directory. "
             "Restore a backup, or upload the project again."
         )
+        self.digest = digest
 
 
 class ObjectStore:
@@ -36,6 +44,7 @@ class ObjectStore:
     def __init__(self, home: Path) -> None:
         self._objects = home / "store" / "objects"
         self._incoming = home / "store" / "incoming"
+        self.claims: Claims = claims_of(home)
 
     def remove_leftovers(self) -> None:
         """Delete what a crash has left half-written; only while nobody writes."""
@@ -43,8 +52,8 @@ class ObjectStore:
 
     def path(self, digest: str) -> Path:
         """Where a blob lies, or would lie."""
-        assert len(digest) == hashlib.sha256().digest_size * 2, "an object is named by its SHA-256"
-        return self._objects / digest[:2] / digest[2:]
+        assert len(digest) == _DIGEST_CHARS, "an object is named by its SHA-256"
+        return self._objects / digest[:_SHARD_CHARS] / digest[_SHARD_CHARS:]
 
     def read(self, digest: str) -> bytes:
         """A blob's content, checked; `Damaged` when it is not what it was."""
@@ -93,12 +102,29 @@ class ObjectStore:
                 self._incoming.mkdir(parents=True, exist_ok=True)
                 sync_tree(self._incoming, [self._incoming.parent.parent])
             directory = Path(tempfile.mkdtemp(dir=self._incoming))
+            batch = Batch(self, directory)
             try:
-                batch = Batch(self, directory)
                 yield batch
                 batch.publish(self._objects)
             finally:
+                batch.release()
                 shutil.rmtree(directory, ignore_errors=True)
+
+    def sweep(self, kept: Collection[str]) -> tuple[int, int]:
+        """Remove all blobs but some and those that are claimed, and say how many these were, with how many bytes.
+
+        Takes with it what `_set_aside` has left. A crash leaves the rest to the next sweep.
+        """
+        count = size = 0
+        for shard in sorted(self._objects.iterdir()) if self._objects.exists() else ():
+            with os.scandir(shard) as found:
+                names = [item.name for item in found]
+            for name in names:
+                digest = shard.name + name[: _DIGEST_CHARS - _SHARD_CHARS]
+                if digest in kept or (freed := self.claims.remove_blob(digest, shard / name)) is None:
+                    continue
+                count, size = count + 1, size + freed
+        return count, size
 
 
 class Batch:
@@ -108,6 +134,7 @@ class Batch:
         self._store = store
         self._directory = directory
         self._new: dict[str, Path] = {}
+        self._claimed: set[str] = set()
 
     def add(self, content: bytes) -> str:
         """Add a content; its digest names it."""
@@ -139,7 +166,14 @@ class Batch:
         return digest, size
 
     def _has(self, digest: str) -> bool:
+        if digest not in self._claimed:
+            self._claimed.add(digest)
+            self._store.claims.claim_blob(digest)
         return digest in self._new or self._store.path(digest).exists()
+
+    def release(self) -> None:
+        """Let go of what was claimed; what comes of the batch is known soon."""
+        self._store.claims.release_blobs(self._claimed)
 
     def publish(self, objects: Path) -> None:
         """Move everything to its place: first the contents are durable, then the names."""

@@ -11,12 +11,14 @@ kept belongs into the output directory.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +43,7 @@ from kumo.projects.store.trees import (
 
 _UNFINISHED = ".incoming-"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_LINE = re.compile(rb"^([dfx]) ([0-9a-f]{64}) ", re.MULTILINE)
 
 
 class Blob(NamedTuple):
@@ -59,7 +62,7 @@ class SnapshotStore:
         self._checking_out = threading.Lock()
 
     def remove_leftovers(self) -> None:
-        """Delete what a crash has left unfinished; once, at start."""
+        """Delete what a crash has left half-made or half-removed; once, at start."""
         self._objects.remove_leftovers()
         for path in self._trees.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(path, ignore_errors=True)
@@ -196,7 +199,7 @@ class SnapshotStore:
         pending = [("", tree_hash)]
         while pending:
             prefix, digest = pending.pop()
-            for entry in self._directory(digest).values():
+            for entry in self.directory(digest).values():
                 path = prefix + entry.name
                 found.append(PathEntry(path, entry))
                 if entry.is_directory:
@@ -218,7 +221,7 @@ class SnapshotStore:
         while pending:
             prefix, digest = pending.pop()
             try:
-                entries = self._directory(digest).values()
+                entries = self.directory(digest).values()
             except Damaged:
                 absent.append(prefix or "/")
                 continue
@@ -251,13 +254,92 @@ class SnapshotStore:
         """Where the content of a file lies, to be read in parts; never to be written."""
         return self._objects.path(entry.digest)
 
-    def _directory(self, digest: str) -> dict[str, Entry]:
+    def directory(self, digest: str) -> dict[str, Entry]:
+        """The entries of one folder by name."""
         return decode(self._objects.read(digest))
+
+    # --- removing ---
+
+    def forget_ended_claims(self) -> None:
+        """Give back the memory of changes that were stored long ago."""
+        self._objects.claims.forget_ended()
+
+    def sweep(self, tree_hashes: Iterable[str]) -> tuple[int, int]:
+        """Remove what none of these states needs, nor a change under way; how many blobs and bytes that were.
+
+        The states are all that rows name at some moment, not longer ago than a claim lasts. `Damaged` when a folder of
+        one cannot be read: then nobody knows what is in it, and everything stays.
+        """
+        return self._objects.sweep(self._reachable(tree_hashes))
+
+    def _reachable(self, tree_hashes: Iterable[str]) -> set[str]:
+        """Each blob of these states, every folder read once. By pattern: a folder may have ten thousand lines."""
+        found: set[str] = set()
+        pending = list(tree_hashes)
+        while pending:
+            digest = pending.pop()
+            if digest in found:
+                continue
+            found.add(digest)
+            for kind, blob in _LINE.findall(self._objects.read(digest)):
+                if kind == DIRECTORY.encode():
+                    pending.append(blob.decode())
+                else:
+                    found.add(blob.decode())
+        return found
+
+    def laid_out(self) -> list[str]:
+        """The states that have a directory for runs."""
+        if not self._trees.exists():
+            return []
+        return sorted(entry.name for entry in self._trees.iterdir() if _HASH.fullmatch(entry.name))
+
+    def is_laid_out(self, tree_hash: str) -> bool:
+        """Whether a state has a directory for runs just now; whoever wants to use it asks `materialised`."""
+        return (self._trees / tree_hash).is_dir()
+
+    def laid_out_at(self, tree_hash: str) -> float | None:
+        """When the directory was made, or something in its top folder changed last, in seconds since 1970."""
+        try:
+            return (self._trees / tree_hash).stat().st_ctime
+        except FileNotFoundError:
+            return None
+
+    def remove_laid_out(self, tree_hash: str, *, looked_at: float) -> bool:
+        """Remove the directory of a state unless somebody has asked for it since `looked_at`, by the monotonic clock.
+
+        That is when it was looked up, or before, who uses it: whoever asked earlier has been seen there. It loses its
+        name at once and its files after that; a crash in between leaves them to the next start.
+        """
+        unwanted = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._trees))
+
+        def take() -> None:
+            (self._trees / tree_hash).rename(unwanted / tree_hash)
+
+        try:
+            return self._objects.claims.take_tree(tree_hash, take, looked_at=looked_at)
+        except FileNotFoundError:
+            return False
+        finally:
+            shutil.rmtree(unwanted, ignore_errors=True)
+
+    def changed_by_scripts(self, tree_hash: str) -> list[str]:
+        """The files of a state that its directory has otherwise, or not at all; reads them, so not for each run."""
+        root = self._trees / tree_hash
+        return [
+            path
+            for path, entry in self.entries(tree_hash)
+            if not entry.is_directory and not _is_as_stored(root / path, entry)
+        ]
 
     # --- directories for runs ---
 
     def materialised(self, tree_hash: str) -> Path | None:
-        """The directory with the files of a state, if there is one; as cheap as a glance at the disk."""
+        """The directory with the files of a state, if there is one; as cheap as a glance at the disk.
+
+        Whoever asks has written down before that a run is to use it; so nobody removes it.
+        """
+        self._objects.claims.claim_tree(tree_hash)
         target = f"{self._trees}/{tree_hash}"
         return Path(target) if os.path.isdir(target) else None  # noqa: PTH112 - pathlib takes as long again
 
@@ -268,20 +350,22 @@ class SnapshotStore:
         crash: it gets its name last.
         """
         assert _HASH.fullmatch(tree_hash), "a state is named by its hash"
+        if (there := self.materialised(tree_hash)) is not None:
+            return there
         target = self._trees / tree_hash
-        if target.is_dir():
-            return target
         with self._checking_out, full_disk_is_unavailable():
             if not target.is_dir():
                 self._trees.mkdir(parents=True, exist_ok=True)
                 self._check_out(tree_hash, target)
+        # It may have taken long.
+        self._objects.claims.claim_tree(tree_hash)
         return target
 
     def _check_out(self, tree_hash: str, target: Path) -> None:
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._trees))
         try:
             unfinished.chmod(0o755)
-            written = [unfinished, *self._write_files(tree_hash, unfinished)]
+            written = [unfinished, *self._write_files(tree_hash, unfinished, "")]
             sync_tree(unfinished, written)
             unfinished.rename(target)
             sync_tree(self._trees, [self._trees])
@@ -292,21 +376,37 @@ class SnapshotStore:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def _write_files(self, digest: str, directory: Path) -> Iterator[Path]:
+    def _write_files(self, digest: str, directory: Path, prefix: str) -> Iterator[Path]:
         """Write the files of a directory and those below it; the answer is all that was made."""
-        for entry in self._directory(digest).values():
+        for entry in self.directory(digest).values():
             path = directory / entry.name
             if entry.is_directory:
                 path.mkdir()
-                yield from self._write_files(entry.digest, path)
+                yield from self._write_files(entry.digest, path, f"{prefix}{entry.name}/")
             else:
                 mode = 0o755 if entry.kind == EXECUTABLE else 0o644
-                self._objects.copy(entry.digest, path, size_bytes=entry.size_bytes, mode=mode)
+                try:
+                    self._objects.copy(entry.digest, path, size_bytes=entry.size_bytes, mode=mode)
+                except Damaged as error:
+                    raise Damaged(error.digest, prefix + entry.name) from None
             yield path
 
 
 def _as_tree(root: Entry) -> Tree:
     return Tree(tree_hash=root.digest, file_count=root.file_count, size_bytes=root.size_bytes)
+
+
+def _is_as_stored(path: Path, entry: Entry) -> bool:
+    try:
+        # NONBLOCK: what scripts put there may be a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size_bytes:
+            return False
+        return hashlib.file_digest(file, "sha256").hexdigest() == entry.digest
 
 
 def _store_directory(batch: Batch, name: str, text: bytes) -> Entry:

@@ -1039,7 +1039,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a project that no task uses
-         * @description Delete the project; its runs keep their history, and its outputs stay on the disk.
+         * @description Put the project into the trash, from where all of it can be restored until it is purged; its runs stay.
          */
         delete: operations["delete_project_api_v1_projects__project_id__delete"];
         options?: never;
@@ -1208,7 +1208,7 @@ export interface paths {
         };
         /**
          * Read a file
-         * @description Give a file of the present state: its text with the encoding that it is stored in, or its bytes.
+         * @description Give a file of the present or an earlier state: its text with the encoding that it is stored in, or its bytes.
          */
         get: operations["read_file_api_v1_projects__project_id__files__path__get"];
         /**
@@ -1407,11 +1407,93 @@ export interface paths {
         };
         /**
          * List the states that a project has had
-         * @description Give a page of states, newest first.
+         * @description Give a page of states, newest first: who made them and why, and how many runs used them.
          */
         get: operations["list_snapshots_api_v1_projects__project_id__snapshots_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/snapshots/{snapshot_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Pin a state, or say better why it was made
+         * @description Change the fields that are given. What is pinned is kept whatever its age.
+         */
+        patch: operations["change_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/snapshots/{snapshot_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download an earlier state as a zip archive
+         * @description Give everything in one folder named like the project; also of a deleted project, while its runs are kept.
+         */
+        get: operations["download_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__archive_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/snapshots/{snapshot_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say what has changed from one state to another
+         * @description Give the files that differ, each with its unified diff as far as that is short enough.
+         */
+        get: operations["show_diff_api_v1_projects__project_id__snapshots__snapshot_id__diff_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/snapshots/{snapshot_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring a project back to an earlier state
+         * @description Make a new state that is equal to the earlier one; all states between stay in the history.
+         *
+         *     Where the present state is equal already, that is the answer, and nothing is made. Runs that are going keep theirs.
+         */
+        post: operations["restore_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__restore_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1450,7 +1532,7 @@ export interface paths {
         };
         /**
          * List all files and folders of a project
-         * @description Give the tree of the present state, sorted by path: the whole of it, or what is in one folder.
+         * @description Give the tree of the present state, or of an earlier one, sorted by path: the whole, or what is in one folder.
          */
         get: operations["show_tree_api_v1_projects__project_id__tree_get"];
         put?: never;
@@ -2104,6 +2186,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the projects in the trash
+         * @description Give a page of deleted projects by name. Each can be restored until it is purged.
+         */
+        get: operations["list_trash_api_v1_trash_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Purge a project from the trash
+         * @description Delete it for good: its outputs and variables, and all states but those that runs still name; its runs stay.
+         *
+         *     Refused while a run of the project goes. What is in the trash for longer than `KUMO_TRASH_DAYS` is purged by itself.
+         */
+        delete: operations["purge_project_api_v1_trash__project_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{project_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a project out of the trash
+         * @description Bring the project back with its files, history, outputs and variables; 409 when its name is taken meanwhile.
+         */
+        post: operations["restore_project_api_v1_trash__project_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/triggers/preview": {
         parameters: {
             query?: never;
@@ -2578,6 +2722,42 @@ export interface components {
             type: string;
         };
         /**
+         * ChangedFileOut
+         * @description A file that two states do not have alike; what is null is not there in one of them.
+         */
+        ChangedFileOut: {
+            /**
+             * Binary
+             * @description One of its sides is no text.
+             */
+            binary: boolean;
+            /**
+             * Change
+             * @enum {string}
+             */
+            change: "added" | "removed" | "changed";
+            /**
+             * Diff
+             * @description A unified diff from the first `@@` on; null for what is no text, too large, or equal.
+             */
+            diff: string | null;
+            /** Executable After */
+            executable_after: boolean | null;
+            /** Executable Before */
+            executable_before: boolean | null;
+            /** Path */
+            path: string;
+            /** Size Bytes After */
+            size_bytes_after: number | null;
+            /** Size Bytes Before */
+            size_bytes_before: number | null;
+            /**
+             * Truncated
+             * @description There is more of its diff: ask for this `path` alone.
+             */
+            truncated: boolean;
+        };
+        /**
          * CommitOut
          * @description One commit.
          */
@@ -2795,6 +2975,58 @@ export interface components {
              * @description Of a Scrapy project, by their names.
              */
             spiders: string[];
+        };
+        /**
+         * DiffOut
+         * @description What two states differ in.
+         * @example {
+         *       "against_id": 40,
+         *       "file_count": 1,
+         *       "files": [
+         *         {
+         *           "binary": false,
+         *           "change": "changed",
+         *           "diff": "@@ -1 +1 @@\n-print('one')\n+print('two')\n",
+         *           "executable_after": false,
+         *           "executable_before": false,
+         *           "path": "main.py",
+         *           "size_bytes_after": 12,
+         *           "size_bytes_before": 12,
+         *           "truncated": false
+         *         }
+         *       ],
+         *       "snapshot_id": 41,
+         *       "truncated": false
+         *     }
+         */
+        DiffOut: {
+            /**
+             * Against Id
+             * @description What it is compared with; null: with nothing, it is the first.
+             */
+            against_id: number | null;
+            /**
+             * File Count
+             * @description How many files differ, also those that are not listed.
+             */
+            file_count: number;
+            /**
+             * Files
+             * @description Sorted by path.
+             */
+            files: components["schemas"]["ChangedFileOut"][];
+            /**
+             * Note
+             * @description What is not told, and how to see it.
+             */
+            note: string | null;
+            /** Snapshot Id */
+            snapshot_id: number;
+            /**
+             * Truncated
+             * @description Not everything is told.
+             */
+            truncated: boolean;
         };
         /**
          * DifferenceOut
@@ -3970,7 +4202,7 @@ export interface components {
          * @description What is wrong.
          * @enum {string}
          */
-        Kind: "build_without_directory" | "directory_without_build" | "run_without_directory" | "directory_without_run" | "snapshot_without_files";
+        Kind: "build_without_directory" | "directory_without_build" | "run_without_directory" | "directory_without_run" | "snapshot_without_files" | "directory_changed";
         /**
          * KindFoundOut
          * @description One thing that the project is, and the first of the files that say so.
@@ -4036,6 +4268,71 @@ export interface components {
         LineTimes: {
             /** Items */
             items: components["schemas"]["LineTime"][];
+        };
+        /**
+         * ListedSnapshot
+         * @description One state in the history of a project.
+         * @example {
+         *       "actor": "ada",
+         *       "created_at": "2026-01-06T08:30:00.000Z",
+         *       "file_count": 12,
+         *       "id": 41,
+         *       "message": "Changed main.py",
+         *       "parent_id": 40,
+         *       "pinned": false,
+         *       "project_id": 2,
+         *       "size_bytes": 20480,
+         *       "source": "edit",
+         *       "tree_hash": "0b9c2625dc21ef05f6ad4ddf47c5f203837aa32c1b2b1f4b9d5c2f0b1a3c4d5e"
+         *     }
+         */
+        ListedSnapshot: {
+            /**
+             * Actor
+             * @description Who made it; null where that was Kumo itself, or the account is gone.
+             */
+            actor?: string | null;
+            /** Created At */
+            created_at: string;
+            /** File Count */
+            file_count: number;
+            /** Id */
+            id: number;
+            /**
+             * Is Current
+             * @description The project is in it.
+             */
+            is_current: boolean;
+            /** Message */
+            message: string;
+            /** @description The commit that it was pulled from, if it was. */
+            origin: components["schemas"]["OriginOut"] | null;
+            /**
+             * Parent Id
+             * @description The state that it was made from, which may have been collected since.
+             */
+            parent_id: number | null;
+            /**
+             * Pinned
+             * @description It is kept whatever its age.
+             */
+            pinned: boolean;
+            /** Project Id */
+            project_id: number;
+            /**
+             * Run Count
+             * @description How many runs used it, and so keep it; at most 1,000 are counted.
+             */
+            run_count: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Source
+             * @description created, upload, edit, restore, git or apply.
+             */
+            source: string;
+            /** Tree Hash */
+            tree_hash: string;
         };
         /**
          * LoginInput
@@ -4762,6 +5059,23 @@ export interface components {
             exact: boolean;
         };
         /**
+         * RestoredProjectOut
+         * @description A project that has left the trash.
+         * @example {
+         *       "id": 2,
+         *       "name": "quotes",
+         *       "version": 4
+         *     }
+         */
+        RestoredProjectOut: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+        };
+        /**
          * RetryFields
          * @description Whether and when a run that failed is tried again; a field that is left out keeps its value.
          */
@@ -5166,12 +5480,32 @@ export interface components {
             trigger_id: number;
         };
         /**
+         * SnapshotChange
+         * @description What to change; a field that is left out stays.
+         * @example {
+         *       "pinned": true
+         *     }
+         */
+        SnapshotChange: {
+            /**
+             * Message
+             * @description Why it was made, in one line.
+             * @example Before the new parser
+             */
+            message?: string | null;
+            /**
+             * Pinned
+             * @description Keep it whatever its age.
+             */
+            pinned?: boolean | null;
+        };
+        /**
          * SnapshotList
          * @description A page of states, newest first.
          */
         SnapshotList: {
             /** Items */
-            items: components["schemas"]["SnapshotOut"][];
+            items: components["schemas"]["ListedSnapshot"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
@@ -5179,17 +5513,25 @@ export interface components {
          * SnapshotOut
          * @description One state that a project has had.
          * @example {
+         *       "actor": "ada",
          *       "created_at": "2026-01-06T08:30:00.000Z",
          *       "file_count": 12,
          *       "id": 41,
          *       "message": "Changed main.py",
          *       "parent_id": 40,
+         *       "pinned": false,
          *       "project_id": 2,
          *       "size_bytes": 20480,
+         *       "source": "edit",
          *       "tree_hash": "0b9c2625dc21ef05f6ad4ddf47c5f203837aa32c1b2b1f4b9d5c2f0b1a3c4d5e"
          *     }
          */
         SnapshotOut: {
+            /**
+             * Actor
+             * @description Who made it; null where that was Kumo itself, or the account is gone.
+             */
+            actor?: string | null;
             /** Created At */
             created_at: string;
             /** File Count */
@@ -5200,12 +5542,25 @@ export interface components {
             message: string;
             /** @description The commit that it was pulled from, if it was. */
             origin: components["schemas"]["OriginOut"] | null;
-            /** Parent Id */
+            /**
+             * Parent Id
+             * @description The state that it was made from, which may have been collected since.
+             */
             parent_id: number | null;
+            /**
+             * Pinned
+             * @description It is kept whatever its age.
+             */
+            pinned: boolean;
             /** Project Id */
             project_id: number;
             /** Size Bytes */
             size_bytes: number;
+            /**
+             * Source
+             * @description created, upload, edit, restore, git or apply.
+             */
+            source: string;
             /** Tree Hash */
             tree_hash: string;
         };
@@ -5582,6 +5937,62 @@ export interface components {
             last_used_at: string | null;
             /** Name */
             name: string;
+        };
+        /**
+         * TrashList
+         * @description A page of the projects in the trash.
+         */
+        TrashList: {
+            /** Items */
+            items: components["schemas"]["TrashedProjectOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * TrashRestore
+         * @description How to take a project out of the trash.
+         * @example {
+         *       "name": "quotes (restored)"
+         *     }
+         */
+        TrashRestore: {
+            /**
+             * Name
+             * @description Another name, where a living project has its own.
+             */
+            name?: string | null;
+        };
+        /**
+         * TrashedProjectOut
+         * @description A project in the trash, in the state that it had last.
+         * @example {
+         *       "deleted_at": "2026-01-06T08:30:00.000Z",
+         *       "description": "",
+         *       "file_count": 12,
+         *       "id": 2,
+         *       "name": "quotes",
+         *       "purged_after": "2026-02-05T08:30:00.000Z",
+         *       "size_bytes": 20480
+         *     }
+         */
+        TrashedProjectOut: {
+            /** Deleted At */
+            deleted_at: string;
+            /** Description */
+            description: string;
+            /** File Count */
+            file_count: number;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Purged After
+             * @description When it is purged by itself.
+             */
+            purged_after: string;
+            /** Size Bytes */
+            size_bytes: number;
         };
         /**
          * TreeEntryOut
@@ -10298,6 +10709,8 @@ export interface operations {
             query?: {
                 /** @description Download the bytes instead of JSON. */
                 raw?: boolean;
+                /** @description An earlier state of the project; without, the present one. */
+                snapshot_id?: number | null;
             };
             header?: never;
             path: {
@@ -11244,6 +11657,290 @@ export interface operations {
             };
         };
     };
+    change_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnapshotChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    download_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__archive_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_diff_api_v1_projects__project_id__snapshots__snapshot_id__diff_get: {
+        parameters: {
+            query?: {
+                /** @description The state to compare with; without, the one before, of those that are kept. */
+                against?: number | null;
+                /** @description Only this file or folder, and more of its diff. */
+                path?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: number;
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    restore_snapshot_api_v1_projects__project_id__snapshots__snapshot_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The project's version that is to be replaced; 409 when it is older. */
+                "If-Match"?: number | null;
+            };
+            path: {
+                project_id: number;
+                snapshot_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     pull_project_api_v1_projects__project_id__sync_post: {
         parameters: {
             query?: never;
@@ -11329,6 +12026,8 @@ export interface operations {
             query?: {
                 /** @description List this folder alone, without what is in the folders of it; empty for the project's top. */
                 path?: string | null;
+                /** @description An earlier state of the project; without, the present one. */
+                snapshot_id?: number | null;
             };
             header?: never;
             path: {
@@ -13355,6 +14054,194 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_trash_api_v1_trash_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrashList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    purge_project_api_v1_trash__project_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    restore_project_api_v1_trash__project_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TrashRestore"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredProjectOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sqlite_autoincrement=True,
     )
@@ -31,6 +32,13 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("deleted_at IS NULL"),
             postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_projects_deleted_at",
+            ["deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -160,24 +168,26 @@ def upgrade() -> None:
         "snapshots",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("parent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("tree_hash", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=20), nullable=False),
         sa.Column("message", sa.String(length=300), nullable=False),
         sa.Column("origin", sa.JSON(), nullable=True),
         sa.Column("file_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("pinned", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["created_by"], ["user_account.id"], name=op.f("fk_snapshots_created_by_user_account"), ondelete="SET NULL"
         ),
-        sa.ForeignKeyConstraint(["parent_id"], ["snapshots.id"], name=op.f("fk_snapshots_parent_id_snapshots")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_snapshots_project_id_projects")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshots")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("snapshots", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_snapshots_project_id_id"), ["project_id", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_snapshots_tree_hash"), ["tree_hash"], unique=False)
 
     op.create_table(
         "git_credentials",
@@ -562,6 +572,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'starting', 'running', 'retrying')"),
         )
         batch_op.create_index("ix_runs_project_id", ["project_id", "id"], unique=False)
+        batch_op.create_index("ix_runs_snapshot_id", ["snapshot_id", "id"], unique=False)
         batch_op.create_index("ix_runs_state", ["state", "id"], unique=False)
         batch_op.create_index("ix_runs_task_id", ["task_id", "id"], unique=False)
 

@@ -8,7 +8,6 @@ export type Project = Schemas['ProjectOut']
 export type TreeEntry = Schemas['TreeEntryOut']
 export type Tree = Schemas['TreeOut']
 export type ProjectFile = Schemas['FileOut']
-export type Snapshot = Schemas['SnapshotOut']
 export type Output = Schemas['OutputOut']
 export type Detection = Schemas['DetectionOut']
 

@@ -2,6 +2,7 @@ import type { RouteRecordRaw } from 'vue-router'
 
 export const routes: RouteRecordRaw[] = [
   { path: '/projects', name: 'projects', component: () => import('./ProjectListPage.vue'), meta: { title: 'projects.title' } },
+  { path: '/projects/trash', name: 'trash', component: () => import('./TrashPage.vue'), meta: { title: 'projects.trash.title' } },
   {
     // The tab, and the file that is open, are in the query: /projects/2?file=main.py, /projects/2?tab=outputs
     path: '/projects/:id(\\d+)',
