@@ -67,6 +67,8 @@ ROUTES: dict[tuple[str, str], list[Callable[[str], Question]]] = {
         lambda p: ("POST", "/files", form("x.py", folder=p)),
     ],
     ("get", "/search"): [lambda p: ("GET", in_query("/search", "include", p) + "&q=secret", {})],
+    # The first state of the first project.
+    ("get", "/snapshots/{snapshot_id}/diff"): [lambda p: ("GET", in_query("/snapshots/1/diff", "path", p), {})],
     ("get", "/outputs"): [lambda p: ("GET", in_query("/outputs", "path", p), {})],
     ("delete", "/outputs"): [lambda p: ("DELETE", in_query("/outputs", "path", p), {})],
     ("get", "/outputs/file"): [lambda p: ("GET", in_query("/outputs/file", "path", p), {})],

@@ -274,6 +274,8 @@ async def test_the_tree_and_the_detection_of_a_project(browser: httpx.AsyncClien
     assert (await browser.get(f"/projects/{project['id']}/detection")).json() == {
         "environment": {"source": "requirements.txt", "python": None},
         "commands": ["python main.py"],
+        "kinds": [{"name": "script", "files": ["main.py"]}],
+        "spiders": [],
     }
 
 
