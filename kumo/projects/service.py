@@ -37,7 +37,7 @@ class Change:
 
 def output_directory(settings: Settings, project_id: int) -> Path:
     """Where a project's scripts leave their files; made with the project, and to be made again where it is missing."""
-    return settings.home / "outputs" / str(project_id)
+    return Path(f"{settings.home}/outputs/{project_id}")  # each run asks, and joining paths takes as long again
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

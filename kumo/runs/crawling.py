@@ -17,8 +17,7 @@ def with_rate_limit(arguments: Sequence[str], rate: RateLimit) -> tuple[str, ...
     CONCURRENT_REQUESTS for all together. Settings that the command names itself are left as they are.
     """
     delay = _seconds_between(rate)
-    start = _scrapy_command(arguments)
-    if not delay or start is None:
+    if not delay or (start := _scrapy_command(arguments)) is None:
         return tuple(arguments)
     wanted = {
         "DOWNLOAD_DELAY": f"{delay:g}",
