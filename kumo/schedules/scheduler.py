@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.clock import Clock
 from kumo.db.base import UtcDateTime
 from kumo.db.changes import Subscription
+from kumo.db.prepared import Prepared
 from kumo.db.session import Database
 from kumo.runs.models import Run
 from kumo.runs.states import OPEN
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 _LONGEST_SLEEP = RENEWED_EVERY
 _RECONCILE_EVERY = timedelta(seconds=60)
 _BATCH = 200
+# Of those that come at one moment, so many are stored and started before the next: the first need not wait for the last.
+_FEW = 10
 # Somebody holds what is due, for milliseconds.
 _SHORTEST_SLEEP = timedelta(milliseconds=5)
 # Long enough to find what is due; so short that it rarely changes meanwhile.
@@ -74,7 +77,9 @@ _HANDLED = select(_slots.c.trigger_id, _slots.c.due_at).where(
     _slots.c.due_at >= bindparam("b_from", type_=UtcDateTime),
     _slots.c.due_at <= _NOW,
 )
-_MOVE_ON = update(_triggers).where(_triggers.c.id == bindparam("b_id")).values(next_due_at=bindparam("b_next_due_at"))
+_MOVE_ON = Prepared(
+    update(_triggers).where(_triggers.c.id == bindparam("b_id")).values(next_due_at=bindparam("b_next_due_at"))
+)
 _EARLIEST = select(func.min(_triggers.c.next_due_at))
 
 
@@ -172,7 +177,8 @@ class Scheduler:
             return
         now = self._clock()
         if now >= next_due_at:
-            await self._store(found, now)
+            for first in range(0, len(found), _FEW):
+                await self._store(found[first : first + _FEW], now)
 
     async def _changed_before(self, moment: datetime, subscription: Subscription) -> bool:
         """Sleep until a moment, or as long as it is wise to; True as soon as a trigger changes."""
@@ -243,7 +249,7 @@ async def _handle(session: AsyncSession, due: Sequence[_Due], now: datetime) -> 
     # A run that is queued first goes first: the longest due, and then the higher priority.
     moments.sort(key=lambda moment: (moment.at, -moment.rules.priority, moment.trigger_id))
     await make_slots(session, moments, now)
-    await session.execute(_MOVE_ON, [{"b_id": each.row["id"], "b_next_due_at": each.next_due_at} for each in due])
+    await _MOVE_ON.execute(session, [{"b_id": each.row["id"], "b_next_due_at": each.next_due_at} for each in due])
 
 
 async def _handled(session: AsyncSession, due: Sequence[_Due], now: datetime) -> set[tuple[int, datetime]]:

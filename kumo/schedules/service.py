@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, Table, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.db.changes import announce
+from kumo.db.prepared import Prepared
 from kumo.errors import KumoError
 from kumo.runs.models import Run
 from kumo.runs.service import Cause, Wish, move_run, request_runs, request_stop
@@ -51,7 +52,7 @@ _OPEN_RUNS = (
     .order_by(Run.id)
     .with_for_update()
 )
-_STORE = insert(_slots)
+_STORE = Prepared(insert(_slots), columns=[name for name in _slots.c.keys() if name != "id"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,8 +168,7 @@ async def make_slots(session: AsyncSession, moments: Sequence[Moment], now: date
             decided[index] = replace(decided[index], skip=Skip.NO_FILES)
         else:
             decided[index] = replace(decided[index], run_id=outcome.id)
-    if decided:
-        await session.execute(_STORE, [moment.to_row(now) for moment in decided])
+    await _STORE.execute(session, [moment.to_row(now) for moment in decided])
     for task_id in {moment.rules.task_id for moment in decided if moment.skip is not None}:
         announce(session, "task", task_id)
 
