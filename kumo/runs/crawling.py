@@ -17,7 +17,7 @@ def with_rate_limit(arguments: Sequence[str], rate: RateLimit) -> tuple[str, ...
     CONCURRENT_REQUESTS for all together. Settings that the command names itself are left as they are.
     """
     delay = _seconds_between(rate)
-    if not delay or (start := _scrapy_command(arguments)) is None:
+    if not delay or not _is_crawl(arguments):
         return tuple(arguments)
     wanted = {
         "DOWNLOAD_DELAY": f"{delay:g}",
@@ -35,13 +35,11 @@ def _seconds_between(rate: RateLimit) -> float:
     return max(interval, 1 / rate.max_requests_per_second if rate.max_requests_per_second else 0)
 
 
-def _scrapy_command(arguments: Sequence[str]) -> int | None:
-    """Where the words `scrapy crawl` (or `python -m scrapy crawl`) end; None when there are none."""
+def _is_crawl(arguments: Sequence[str]) -> bool:
+    """Whether they are `scrapy crawl …` or `python -m scrapy crawl …`."""
     words = list(arguments)
     if words[:1] and PurePath(words[0]).name == "scrapy":
-        at = 1
-    elif len(words) > 2 and PurePath(words[0]).name.startswith("python") and words[1:3] == ["-m", "scrapy"]:  # noqa: PLR2004
-        at = 3
-    else:
-        return None
-    return at + 1 if at < len(words) and words[at] in _CRAWLING else None
+        return words[1:2] != [] and words[1] in _CRAWLING
+    if words[1:3] == ["-m", "scrapy"] and PurePath(words[0]).name.startswith("python"):
+        return words[3:4] != [] and words[3] in _CRAWLING
+    return False

@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 _LONGEST_SLEEP = RENEWED_EVERY
 _RECONCILE_EVERY = timedelta(seconds=60)
 _BATCH = 200
-# Of those that come at one moment, so many are stored and started before the next: the first need not wait for the last.
+# Of those that come at one moment, so many are stored and started before the next ones: the first wait for few.
 _FEW = 10
 # Somebody holds what is due, for milliseconds.
 _SHORTEST_SLEEP = timedelta(milliseconds=5)

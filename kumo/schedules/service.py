@@ -52,7 +52,7 @@ _OPEN_RUNS = (
     .order_by(Run.id)
     .with_for_update()
 )
-_STORE = Prepared(insert(_slots), columns=[name for name in _slots.c.keys() if name != "id"])
+_STORE = Prepared(insert(_slots), columns=[column.key for column in _slots.c if column.key != "id"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
