@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process'
+
 import { flushPromises } from '@vue/test-utils'
 import { beforeEach, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 
 import { ApiError, NetworkError } from '@/api'
 import { makeProject } from '@/testing/factories'
+import { folderArchive } from './folderArchive'
 import { isArchive, nameOfArchive, useUpload } from './useUpload'
 
 class FakeRequest extends EventTarget {
@@ -105,4 +108,24 @@ it('knows archives by their names', () => {
   const names = ['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz', 'c.py', 'c.7z', 'c.rar', 'c.tar.zst', 'd.gz', 'zip']
   expect(names.filter((name) => isArchive(new File([], name)))).toEqual(['a.zip', 'A.ZIP', 'b.tar.gz', 'b.tgz', 'b.tar.xz', 'c.7z', 'c.rar', 'c.tar.zst'])
   expect(nameOfArchive(new File([], 'my.quotes.tar.gz'))).toBe('my.quotes')
+})
+
+it('packs a folder into an archive that any program unpacks', async () => {
+  const long = `shop/${'a-long-name/'.repeat(12)}价格.py`
+  const brought = [
+    { path: 'shop/main.py', file: new File(['print(1)\n'], 'main.py') },
+    { path: 'shop/empty.txt', file: new File([], 'empty.txt') },
+    { path: long, file: new File(['x'.repeat(1024)], '价格.py') },
+  ]
+  const archive = folderArchive('shop', brought)
+  expect(nameOfArchive(archive)).toBe('shop')
+  const bytes = await new Promise<ArrayBuffer>((resolve) => {
+    const reader = new FileReader()
+    reader.addEventListener('load', () => resolve(reader.result as ArrayBuffer))
+    reader.readAsArrayBuffer(archive)
+  })
+  const input = new Uint8Array(bytes)
+  const names = execFileSync('tar', ['--quoting-style=literal', '-tf', '-'], { input }).toString().trim().split('\n')
+  expect(names).toEqual(['shop/main.py', 'shop/empty.txt', long])
+  expect(execFileSync('tar', ['-xOf', '-', 'shop/main.py'], { input }).toString()).toBe('print(1)\n')
 })

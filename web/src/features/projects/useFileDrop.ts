@@ -1,7 +1,7 @@
 import { onScopeDispose, ref } from 'vue'
 
-/** Take files that are dropped anywhere on the page; `over` is true while some are held above it. */
-export function useFileDrop(onFiles: (files: File[]) => void) {
+/** Take what is dropped anywhere on the page; `over` is true while something is held above it. */
+export function useFileDrop(onDropped: (transfer: DataTransfer) => void) {
   const over = ref(false)
   // Entering a child fires before leaving its parent, so single events do not say whether the page was left.
   let depth = 0
@@ -32,7 +32,7 @@ export function useFileDrop(onFiles: (files: File[]) => void) {
     event.preventDefault()
     depth = 0
     over.value = false
-    onFiles([...(event.dataTransfer?.files ?? [])])
+    if (event.dataTransfer) onDropped(event.dataTransfer)
   }
 
   const listeners = { dragenter: onEnter, dragover: onOver, dragleave: onLeave, drop: onDrop } as const
