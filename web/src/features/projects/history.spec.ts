@@ -20,6 +20,7 @@ function makeSnapshot(changes: Partial<Snapshot> = {}): Snapshot {
     tree_hash: '0b9c',
     source: 'edit',
     message: 'Changed main.py',
+    origin: null,
     actor: 'ada',
     pinned: false,
     file_count: 3,
