@@ -35,7 +35,7 @@ describe('the list', () => {
     server({ 'GET /projects': { body: { items: [], next_cursor: null } } })
     const page = await mountPage(ProjectListPage)
     expect(page.text()).toContain('No projects yet')
-    const drop = Object.assign(new Event('drop'), { dataTransfer: { types: ['Files'], files: [new File(['x'], 'notes.txt')] } })
+    const drop = Object.assign(new Event('drop'), { dataTransfer: { types: ['Files'], items: [], files: [new File(['x'], 'notes.txt')] } })
     globalThis.dispatchEvent(drop)
     await flushPromises()
     expect(page.get('[data-testid=project-upload-error]').text()).toContain('notes.txt')
