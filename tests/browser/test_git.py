@@ -43,6 +43,7 @@ def test_a_project_is_brought_from_git_and_pulled(
     page.get_by_test_id("git-credential-secret").fill(key[0])
     page.get_by_test_id("git-credential-save").click()
     expect(page.get_by_test_id("git-credential")).to_contain_text("deploy")
+    page.get_by_test_id("project-name").fill("followed quotes")
     page.get_by_test_id("project-create").click()
 
     # A host is trusted once somebody has seen its key.
@@ -55,7 +56,7 @@ def test_a_project_is_brought_from_git_and_pulled(
     expect(page.get_by_test_id("tree-item").first).to_have_text("main.py")
 
     # What was changed here is not undone unasked.
-    project = page.request.get("/api/v1/projects?q=quotes").json()["items"][0]
+    project = page.request.get("/api/v1/projects?q=followed").json()["items"][0]
     headers = {"X-CSRF-Token": next(c["value"] for c in page.context.cookies() if c["name"] == "kumo_csrf")}
     address = f"/api/v1/projects/{project['id']}/files/main.py"
     assert page.request.put(address, data={"content": "print('mine')\n"}, headers=headers).ok
@@ -66,7 +67,7 @@ def test_a_project_is_brought_from_git_and_pulled(
     page.get_by_role("dialog").get_by_role("button", name="Pull and overwrite").click()
     expect(page.get_by_test_id("git-panel").get_by_test_id("git-commit")).to_contain_text("Say more")
     page.get_by_test_id("project-tab-history").click()
-    expect(page.get_by_role("row").filter(has_text="Say more").get_by_test_id("git-commit")).to_be_visible()
+    expect(page.get_by_test_id("snapshot-row").filter(has_text="Say more").get_by_test_id("git-commit")).to_be_visible()
 
     page.get_by_test_id("project-tab-settings").click()
     page.get_by_test_id("git-webhook-make").click()
