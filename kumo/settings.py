@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     file_max_bytes: Bytes = Field(
         default=16 * MIB, description="The largest single file that may be saved through the editor."
     )
+    output_roots: str | None = Field(
+        default=None,
+        description="Directories below which projects may have their outputs, separated by colons; without, all have "
+        "them below the data directory.",
+    )
     max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
         default=2, description="How many environments are built at once; further builds wait in the queue."
     )
@@ -124,6 +129,19 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("output_roots")
+    @classmethod
+    def _absolute_roots(cls, value: str | None) -> str | None:
+        for root in _split_paths(value):
+            if not root.is_absolute() or ".." in root.parts or root == Path("/"):
+                raise ValueError(f"must name absolute directories other than /, and {root} is none")
+        return value
+
+    @property
+    def allowed_output_roots(self) -> list[Path]:
+        """The directories below which projects may have their outputs, beside the data directory."""
+        return _split_paths(self.output_roots)
+
     @field_validator("database_url")
     @classmethod
     def _postgresql_only(cls, value: str | None) -> str | None:
@@ -149,6 +167,10 @@ class Settings(BaseSettings):
                 settings_cls, _home_of(init_settings, env_settings, dotenv_settings) / "config.toml"
             ),
         )
+
+
+def _split_paths(value: str | None) -> list[Path]:
+    return [Path(part.strip()) for part in (value or "").split(os.pathsep) if part.strip()]
 
 
 def _home_of(*sources: PydanticBaseSettingsSource) -> Path:

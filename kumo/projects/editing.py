@@ -127,7 +127,7 @@ async def _create(shop: Workshop, name: str, description: str, tree: Tree, chang
         project, snapshot = await service.add_project(
             session, name=name, description=description, tree=tree, change=change
         )
-    outputs = service.output_directory(shop.settings, project.id)
+    outputs = service.output_directory(shop.settings, project.id, None)
     with full_disk_is_unavailable():
         await asyncio.to_thread(outputs.mkdir, parents=True, exist_ok=True)
     return project, snapshot
