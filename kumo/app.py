@@ -46,9 +46,11 @@ from kumo.projects.editing import remove_leftovers
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import log_api as run_log_api
+from kumo.runs import outputs_api as run_outputs_api
 from kumo.runs import removal_api, request_api, samples_api, search_api
 from kumo.runs.collector import Collector
 from kumo.runs.intake import Intake
+from kumo.runs.output_recorder import OutputRecorder
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
@@ -92,6 +94,7 @@ ROUTERS = (
     run_log_api.router,
     search_api.router,
     samples_api.router,
+    run_outputs_api.router,
     removal_api.router,
     schedules_api.router,
     ledger_api.router,
@@ -194,6 +197,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     loops.start("builder", builder.forever)
     collector = Collector(database, settings, builder, utc_now)
     loops.start("collector", collector.forever)
+    loops.start("outputs", OutputRecorder(database, settings, utc_now).forever)
     app.state.consistency = Consistency(database, settings, builder, collector, utc_now)
     loops.start("access", app.state.authenticator.forever)
     loops.start("variables", lambda: orphans.forever(database))

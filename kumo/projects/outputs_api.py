@@ -66,13 +66,15 @@ async def read_output(
     summary="Show a part of a file of a project's outputs",
     responses=_ANSWERS,
 )
-async def preview_output(  # noqa: PLR0913 - what it reads, and which part
+async def preview_output(
     _actor: Reader,
     database: DatabaseDep,
     settings: SettingsDep,
     project_id: RowId,
     path: OutputPath,
-    part: Annotated[Literal["start", "end"], Query(description="The first 256 KiB of the file, or the last.")] = "start",
+    part: Annotated[
+        Literal["start", "end"], Query(description="The first 256 KiB of the file, or the last.")
+    ] = "start",
 ) -> OutputPreviewOut:
     """Give text in the encoding that it is found to have, the first rows of a table, or say that it is neither."""
     place, _name = await output_place(database, settings, project_id)
@@ -148,7 +150,9 @@ async def measure_folder(
         path=path,
         file_count=sizes.total.file_count,
         size_bytes=sizes.total.size_bytes,
-        folders={name: FolderSizeOut.model_validate(size, from_attributes=True) for name, size in sizes.folders.items()},
+        folders={
+            name: FolderSizeOut.model_validate(size, from_attributes=True) for name, size in sizes.folders.items()
+        },
         complete=sizes.complete,
     )
 

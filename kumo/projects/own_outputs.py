@@ -18,9 +18,7 @@ from kumo.projects.service import OwnOutputs
 from kumo.settings import Settings
 
 
-async def prepare_outputs(
-    database: Database, settings: Settings, project_id: int, wanted: str | None
-) -> OwnOutputs:
+async def prepare_outputs(database: Database, settings: Settings, project_id: int, wanted: str | None) -> OwnOutputs:
     """Check the directory that somebody wants for a project, and make it; what lies there already stays.
 
     The files of the directory before stay where they are. A crash after this leaves an empty directory.

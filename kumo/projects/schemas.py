@@ -63,8 +63,8 @@ class ProjectChange(Input):
     description: DescriptionText | None = None
     output_dir: str | None = Field(
         default=None,
-        description="Where its scripts leave their files: an absolute path below one of `KUMO_OUTPUT_ROOTS`, or null for "
-        "the directory below the data directory.",
+        description="Where its scripts leave their files: an absolute path below one of `KUMO_OUTPUT_ROOTS`, or null "
+        "for the directory below the data directory.",
     )
 
 
@@ -252,8 +252,8 @@ class OutputOut(BaseModel):
     size_bytes: int
     modified_at: UtcMoment
     written_by: list[int] = Field(
-        description="The run that wrote the file as it is now; several when they went at the same time, none when it is "
-        "not known."
+        description="The run that wrote the file as it is now; several when they went at the same time, none when it "
+        "is not known."
     )
 
 
@@ -322,7 +322,11 @@ class OutputSizesOut(BaseModel):
     """What a folder holds, and what each folder in it does."""
 
     model_config = _example(
-        path="", file_count=3, size_bytes=4096, folders={"2026-01": {"file_count": 2, "size_bytes": 3072}}, complete=True
+        path="",
+        file_count=3,
+        size_bytes=4096,
+        folders={"2026-01": {"file_count": 2, "size_bytes": 3072}},
+        complete=True,
     )
 
     path: str

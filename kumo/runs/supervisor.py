@@ -262,7 +262,9 @@ class Supervisor:
                 project = await session.get_one(Project, run.project_id)
             log.info("launching again", run_id=run.id)
             self._launched_at[run.id, run.attempt] = monotonic()
-            launches.append(Launch(run=run, project=ProjectOfRun(name=project.name, output_dir=project.output_dir), ready=ready))
+            launches.append(
+                Launch(run=run, project=ProjectOfRun(name=project.name, output_dir=project.output_dir), ready=ready)
+            )
         return launches
 
     async def _launch(self, launch: Launch, now: datetime) -> None:

@@ -59,6 +59,7 @@ class ZipSink:
         self._size = 0
 
     def write(self, data: bytes, /) -> int:
+        """Take some bytes, as a file would."""
         self._pieces.append(bytes(data))
         self._size += len(data)
         return len(data)

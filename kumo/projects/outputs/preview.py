@@ -1,6 +1,6 @@
 """What a file that a script has left looks like: the first or the last part of it, as text or as a table.
 
-Nothing is believed of the name but which of the ways to look at it is tried first; what is no text is said to be binary.
+Of the name no more is believed than which way to look at it is tried first; what is no text is said to be binary.
 """
 
 from __future__ import annotations
@@ -91,20 +91,24 @@ def _decode(part: bytes, *, at_start: bool, at_end: bool) -> tuple[str, str] | N
         return wide, part[2 : 2 + (len(part) - 2) // 2 * 2].decode(wide, "replace")
     if not at_start:
         part = part[part.find(b"\n") + 1 :]
+    if not at_end:
+        part = _without_half_character(part)
     for cut in range(1 if at_end else _LONGEST_CHARACTER):
         found = read_text(part[: len(part) - cut])
-        if found is not None and (found.encoding != "gb18030" or cut == 0 or not _is_utf8_cut(part)):
+        if found is not None:
             return found.encoding, found.content
     return None
 
 
-def _is_utf8_cut(part: bytes) -> bool:
-    """Whether it is UTF-8 but for its last bytes, which may be valid GB 18030 as well."""
+def _without_half_character(part: bytes) -> bytes:
+    """UTF-8 without what is left of its last character, which with that would be GB 18030; all else as it is."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(part)
+        decoder.decode(part)
     except UnicodeDecodeError:
-        return False
-    return True
+        return part
+    rest, _flag = decoder.getstate()
+    return part[: len(part) - len(rest)]
 
 
 def _table(text: str, suffix: str) -> Table | None:

@@ -29,7 +29,8 @@ def files_to_zip(place: OutputPlace, raw_path: str) -> list[SeenFile]:
     files = sorted(walk, key=lambda file: file.path)
     if not walk.complete:
         raise TooLarge(
-            f"The folder holds more than {MOST_FILES:,} files, or some that cannot be read. Download its folders one by one."
+            f"The folder holds more than {MOST_FILES:,} files, or some that cannot be read. "
+            "Download its folders one by one."
         )
     return files
 

@@ -104,9 +104,9 @@ def test_the_output_directory_itself_is_not_deleted(root: Path) -> None:
 
 
 def test_no_outputs_yet_is_an_empty_list(tmp_path: Path) -> None:
-    assert list_outputs(tmp_path / "none", "").entries == []
+    assert list_outputs(at(tmp_path / "none"), "").entries == []
     with pytest.raises(NotFound):
-        list_outputs(tmp_path / "none", "x")
+        list_outputs(at(tmp_path / "none"), "x")
 
 
 def test_names_as_scripts_make_them_are_shown_and_read(root: Path) -> None:
