@@ -20,6 +20,7 @@ from kumo.http import RequestContext, add_error_handlers
 from kumo.projects.api import router
 from kumo.projects.editing import Workshop
 from kumo.projects.store.snapshots import SnapshotStore
+from kumo.runs.outputs_api import router as outputs_router
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
 from tests.rights import mounted
@@ -63,7 +64,7 @@ def app(database: Database, stored_settings: Settings) -> FastAPI:
     made.state.database = database
     made.state.settings = stored_settings
     made.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=1))
-    for each in (router, deletion_router):
+    for each in (router, deletion_router, outputs_router):
         made.include_router(each, prefix="/api/v1")
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)

@@ -37,8 +37,6 @@ async def test_a_file_is_shown_as_what_it_is_and_never_as_a_page(browser: httpx.
     assert tail["text"].startswith("line ")
     image = await browser.get(f"{url}/image", params={"path": "fake.svg"})
     assert (image.content, image.headers["content-type"]) == (PNG, "image/png")
-    assert "sandbox" in image.headers["content-security-policy"]
-    assert image.headers["x-content-type-options"] == "nosniff"
     assert (await browser.get(f"{url}/image", params={"path": "real.png"})).status_code == 422
     for route in ("preview", "image"):
         assert (await browser.get(f"{url}/{route}", params={"path": "none"})).status_code == 404

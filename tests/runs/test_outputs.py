@@ -240,6 +240,12 @@ async def test_what_runs_wrote_is_asked_for_over_http(client: httpx.AsyncClient,
         (name, [run_id]) for name in ("a.csv", "b.json", "c")
     ]
 
+    folder = Path((await client.get(f"/projects/{project_id}")).json()["output_dir"])
+    (folder / "page.html").write_bytes(b"GIF89a<script>alert(1)</script>")
+    image = await client.get(f"/projects/{project_id}/outputs/image", params={"path": "page.html"})
+    assert (image.headers["content-type"], image.headers["x-content-type-options"]) == ("image/gif", "nosniff")
+    assert "sandbox" in image.headers["content-security-policy"]
+
     url = f"/projects/{project_id}/outputs/statistics"
     statistics = (await client.get(url)).json()
     assert (statistics["files"], statistics["bytes"], len(statistics["buckets"])) == (3, 3, 24)

@@ -14,8 +14,8 @@ from kumo.settings import load_settings
 
 @pytest.mark.parametrize(
     "path",
-    ["", "crawls", "~/crawls", "/srv/data/../secret", "/srv/data/./x", "/srv/data//x", "/srv/data/x/", "/srv/data", "/srv",
-     "/srv/database", "/etc", "/srv/data/\nx", "/srv/data/" + "x" * 1100],
+    ["", "crawls", "~/crawls", "/srv/data/../secret", "/srv/data/./x", "/srv/data//x", "/srv/data/x/", "/srv/data",
+     "/srv", "/srv/database", "/etc", "/srv/data/\nx", "/srv/data/" + "x" * 1100],
 )  # fmt: skip
 def test_a_directory_outside_of_the_list_is_refused(path: str) -> None:
     with pytest.raises(InvalidInput) as refused:
