@@ -9,7 +9,6 @@ export type TreeEntry = Schemas['TreeEntryOut']
 export type Tree = Schemas['TreeOut']
 export type ProjectFile = Schemas['FileOut']
 export type Snapshot = Schemas['SnapshotOut']
-export type Output = Schemas['OutputOut']
 export type Detection = Schemas['DetectionOut']
 
 export const PROJECTS = ['projects'] as const
@@ -58,22 +57,11 @@ export function detectionQuery(id: number) {
   })
 }
 
-export function outputsQuery(id: number, path: string) {
-  return queryOptions({
-    queryKey: detailKey('projects', id, 'outputs', path),
-    queryFn: ({ signal }) => unwrap(api.GET('/projects/{project_id}/outputs', { params: { path: { project_id: id }, query: { path } }, signal })),
-  })
-}
-
 const BASE = '/api/v1/projects'
 
 /** Where the bytes of a file are downloaded from. */
 export function rawFileUrl(id: number, path: string): string {
   return `${BASE}/${id}/files/${path.split('/').map(encodeURIComponent).join('/')}?raw=true`
-}
-
-export function outputUrl(id: number, path: string): string {
-  return `${BASE}/${id}/outputs/file?path=${encodeURIComponent(path)}`
 }
 
 export function archiveUrl(id: number): string {
