@@ -2,9 +2,9 @@ import { useQueryClient } from '@tanstack/vue-query'
 import { useI18n } from 'vue-i18n'
 
 import { api, unwrap } from '@/api'
+import { detailKey } from '@/composables/queryKeys'
 import { useAsyncAction } from '@/composables/useAsyncAction'
 import { useConfirm } from '@/composables/useConfirm'
-import { detailKey } from '@/composables/queryKeys'
 
 /** Asks, and deletes a file or a folder of outputs for good. */
 export function useDeleteOutput(projectId: () => number) {
