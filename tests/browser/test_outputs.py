@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.acceptance.api import bring_project, make_task, outputs_of, request_run, run_to_end
+from tests.acceptance.api import bring_project, make_task, outputs_of, run_to_end
 from tests.server import KumoServer
 
 pytestmark = pytest.mark.browser
@@ -31,8 +31,7 @@ def test_what_a_run_wrote_is_found_looked_at_taken_home_and_deleted(
     page: Page, shared_server: KumoServer, tmp_path: Path
 ) -> None:
     project_id = bring_project(shared_server, "crawler of outputs", {"main.py": _CRAWLER})
-    run_id = request_run(shared_server, make_task(shared_server, project_id, "python main.py"))
-    run_to_end(shared_server, run_id)
+    run_id = run_to_end(shared_server, make_task(shared_server, project_id, "python main.py"))["id"]
 
     # From the run to a file of it.
     page.goto(f"/runs/{run_id}")

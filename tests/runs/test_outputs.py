@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from kumo.clock import utc_now
 from kumo.db.changes import Change
 from kumo.errors import InvalidInput
+from kumo.projects.models import Project
 from kumo.projects.outputs import walk as walking
 from kumo.projects.outputs.place import OutputPlace
 from kumo.projects.outputs.walk import Walk, measure
@@ -118,6 +119,23 @@ async def test_what_ended_while_nobody_looked_is_found_after_a_restart(house: Ho
     await restarted.expect_all()
     assert await restarted.step(utc_now()) == 1
     assert [row[0] for row in await rows_of(house)] == [run_id]
+
+
+@on_one_database
+async def test_a_run_gets_the_directory_of_its_project_and_fails_where_that_is_not_allowed_any_more(
+    house: House, recorder: OutputRecorder, tmp_path: Path
+) -> None:
+    (tmp_path / "allowed" / "own").mkdir(parents=True)
+    async with house.database.write() as session:
+        (await session.get_one(Project, house.project_id)).output_dir = str(tmp_path / "allowed" / "own")
+    refused = await house.request(await house.add_task("python works.py"))
+    (run,) = await house.finish(refused)
+    assert (run.state, "KUMO_OUTPUT_ROOTS" in (run.reason or "")) == (RunState.FAILED, True)
+
+    house.settings = house.settings.model_copy(update={"output_roots": str(tmp_path / "allowed")})
+    house.supervisor = house.new_supervisor()
+    await ran(house, recorder, 'python -c \'import os; open(os.environ["DATA_DIR"] + "/here", "w")\'')
+    assert (tmp_path / "allowed" / "own" / "here").exists()
 
 
 @on_one_database
