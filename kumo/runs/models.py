@@ -158,17 +158,17 @@ class OutputWrite(Base):
             "project_id",
             "folder",
             "name",
-            sqlite_where=text("is_last"),
+            sqlite_where=text("is_last = 1"),
             postgresql_where=text("is_last"),
         ),
-        # Statistics read these indexes alone, not the rows.
+        # Statistics. On SQLite a boolean is compared with 1, and only so does it find the partial index.
         Index(
             "ix_output_writes_hour",
             "project_id",
             "hour",
             "type",
             "size_bytes",
-            sqlite_where=text("counts"),
+            sqlite_where=text("counts = 1"),
             postgresql_where=text("counts"),
         ),
         Index(

@@ -30,7 +30,7 @@ from kumo.runs.models import OutputScan, OutputWrite
 from kumo.runs.output_records import last_writers
 from kumo.runs.output_statistics import Bucket, Statistics, share, statistics_of, window_of
 
-router = APIRouter(tags=["outputs"])
+router = APIRouter()
 
 Reader = Annotated[Actor, require(Permission.READ)]
 
@@ -104,6 +104,7 @@ class OutputStatisticsOut(BaseModel):
 
 @router.get(
     "/projects/{project_id}/outputs",
+    tags=["projects"],
     summary="List a folder of a project's outputs",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
 )
@@ -121,6 +122,7 @@ async def list_folder(
 
 @router.get(
     "/runs/{run_id}/outputs",
+    tags=["runs"],
     summary="List what a run wrote",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "validation_error"),
 )
@@ -158,6 +160,7 @@ async def list_outputs_of_run(_actor: Reader, session: ReadSession, page: PageDe
 
 @router.get(
     "/projects/{project_id}/outputs/statistics",
+    tags=["projects"],
     summary="Say how much a project's runs have written over time",
     response_model=OutputStatisticsOut,
     responses={

@@ -576,7 +576,7 @@ def upgrade() -> None:
             "ix_output_writes_last",
             ["project_id", "folder", "name"],
             unique=False,
-            sqlite_where=sa.text("is_last"),
+            sqlite_where=sa.text("is_last = 1"),
             postgresql_where=sa.text("is_last"),
         )
         batch_op.create_index(
@@ -591,6 +591,6 @@ def upgrade() -> None:
             "ix_output_writes_hour",
             ["project_id", "hour", "type", "size_bytes"],
             unique=False,
-            sqlite_where=sa.text("counts"),
+            sqlite_where=sa.text("counts = 1"),
             postgresql_where=sa.text("counts"),
         )
