@@ -10,6 +10,8 @@ from kumo.errors import InvalidInput, KumoError, NotFound
 from kumo.projects.outputs import folder
 from kumo.projects.outputs.folder import delete_output, list_outputs, open_output
 from kumo.projects.outputs.place import OutputPlace
+from kumo.projects.outputs.walk import measure
+from kumo.projects.outputs.zipping import files_to_zip, zip_outputs
 from tests.projects.hostile import HOSTILE_PATHS, STRANGE_BUT_PLAIN
 
 SECRET = b"the secret of another project"
@@ -131,3 +133,16 @@ def test_a_folder_with_very_many_files_is_cut_and_says_so(root: Path, monkeypatc
         (root / "2026" / f"{number}").touch()
     listing = list_outputs(at(root), "2026")
     assert ([entry.name for entry in listing.entries], listing.truncated) == (["0", "01", "1"], True)
+
+
+def test_what_is_added_up_and_packed_is_never_behind_a_link(root: Path) -> None:
+    files = files_to_zip(at(root), "")
+    assert [file.path for file in files] == ["2026/01/quotes.csv"]
+    for folder in ("folder", "up/2", "link", "none"):
+        with pytest.raises(NotFound):
+            files_to_zip(at(root), folder)
+        assert measure(at(root), folder, most_entries=100, most_seconds=10.0).total.file_count == 0
+    # A link comes into the place of a file after the files were counted.
+    (root / "2026" / "01" / "quotes.csv").unlink()
+    (root / "2026" / "01" / "quotes.csv").symlink_to(root.parent / "2" / "secret")
+    assert SECRET not in b"".join(zip_outputs(at(root), "", files, "outputs"))
