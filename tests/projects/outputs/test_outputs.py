@@ -138,10 +138,10 @@ def test_a_folder_with_very_many_files_is_cut_and_says_so(root: Path, monkeypatc
 def test_what_is_added_up_and_packed_is_never_behind_a_link(root: Path) -> None:
     files = files_to_zip(at(root), "")
     assert [file.path for file in files] == ["2026/01/quotes.csv"]
-    for folder in ("folder", "up/2", "link", "none"):
+    for path in ("folder", "up/2", "link", "none"):
         with pytest.raises(NotFound):
-            files_to_zip(at(root), folder)
-        assert measure(at(root), folder, most_entries=100, most_seconds=10.0).total.file_count == 0
+            files_to_zip(at(root), path)
+        assert measure(at(root), path, most_entries=100, most_seconds=10.0).total.file_count == 0
     # A link comes into the place of a file after the files were counted.
     (root / "2026" / "01" / "quotes.csv").unlink()
     (root / "2026" / "01" / "quotes.csv").symlink_to(root.parent / "2" / "secret")
