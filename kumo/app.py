@@ -51,9 +51,11 @@ from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import api as runs_api
 from kumo.runs import history_api, removal_api, request_api, samples_api, scratch_api, search_api
 from kumo.runs import log_api as run_log_api
+from kumo.runs import outputs_api as run_outputs_api
 from kumo.runs.collector import Collector
 from kumo.runs.history_collector import HistoryCollector
 from kumo.runs.intake import Intake
+from kumo.runs.output_recorder import OutputRecorder
 from kumo.runs.preparation import Preparation
 from kumo.runs.supervisor import Supervisor
 from kumo.schedules import api as schedules_api
@@ -103,6 +105,7 @@ ROUTERS = (
     search_api.router,
     scratch_api.router,
     samples_api.router,
+    run_outputs_api.router,
     removal_api.router,
     history_api.router,
     schedules_api.router,
@@ -210,6 +213,7 @@ def _start(app: FastAPI, database: Database, settings: Settings, dispatcher: Loc
     collector = Collector(database, settings, builder, utc_now)
     loops.start("collector", collector.forever)
     loops.start("history", app.state.history_collector.forever)
+    loops.start("outputs", OutputRecorder(database, settings, utc_now).forever)
     app.state.consistency = Consistency(database, settings, builder, collector, app.state.history_collector, utc_now)
     loops.start("access", app.state.authenticator.forever)
     loops.start("declarations", Applier(database, settings, utc_now).forever)

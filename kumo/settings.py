@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     trash_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=30, description="How many days a deleted project can be restored before it is purged."
     )
+    output_roots: str | None = Field(
+        default=None,
+        description="Directories below which projects may have their outputs, separated by colons; without, all have "
+        "them below the data directory.",
+    )
     max_parallel_builds: Annotated[int, Field(ge=1, le=100)] = Field(
         default=2, description="How many environments are built at once; further builds wait in the queue."
     )
@@ -146,6 +151,19 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("output_roots")
+    @classmethod
+    def _absolute_roots(cls, value: str | None) -> str | None:
+        for root in _split_paths(value):
+            if not root.is_absolute() or ".." in root.parts or root == Path("/"):
+                raise ValueError(f"must name absolute directories other than /, and {root} is none")
+        return value
+
+    @property
+    def allowed_output_roots(self) -> list[Path]:
+        """The directories below which projects may have their outputs, beside the data directory."""
+        return _split_paths(self.output_roots)
+
     @field_validator("database_url")
     @classmethod
     def _postgresql_only(cls, value: str | None) -> str | None:
@@ -171,6 +189,10 @@ class Settings(BaseSettings):
                 settings_cls, _home_of(init_settings, env_settings, dotenv_settings) / "config.toml"
             ),
         )
+
+
+def _split_paths(value: str | None) -> list[Path]:
+    return [Path(part.strip()) for part in (value or "").split(os.pathsep) if part.strip()]
 
 
 def _home_of(*sources: PydanticBaseSettingsSource) -> Path:

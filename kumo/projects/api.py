@@ -14,7 +14,7 @@ from kumo.access.dependencies import Actor, require
 from kumo.access.permissions import Permission
 from kumo.clock import utc_now
 from kumo.errors import InvalidInput
-from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, WriteSession, error_answers
+from kumo.http import DatabaseDep, PageDep, ReadSession, RowId, error_answers
 from kumo.projects import (
     arranging_api,
     editing,
@@ -33,6 +33,7 @@ from kumo.projects.git.following import GitWish
 from kumo.projects.git_answers import git_answers
 from kumo.projects.git_schemas import GitChange, GitOut, GitWanted
 from kumo.projects.models import Project, Snapshot
+from kumo.projects.own_outputs import prepare_outputs
 from kumo.projects.receiving_api import is_multipart, read_json, receive_upload, validated
 from kumo.projects.schemas import (
     DetectionOut,
@@ -180,23 +181,27 @@ async def show_project(_actor: Reader, session: ReadSession, settings: SettingsD
 
 @router.patch(
     "/projects/{project_id}",
-    summary="Rename or describe a project, or change the repository that it follows",
+    summary="Rename or describe a project, change the repository that it follows, or its output directory",
     responses=error_answers("unauthenticated", "forbidden", "not_found", "conflict", "validation_error"),
 )
 async def change_project(
     _actor: Writer,
-    session: WriteSession,
+    database: DatabaseDep,
     settings: SettingsDep,
     project_id: RowId,
     wanted: ProjectChange,
     if_match: IfMatch = None,
 ) -> ProjectOut:
     """Change the fields that are given. What a repository holds comes with the next pull, not with this change."""
-    fields = service.Description(name=wanted.name, description=wanted.description)
-    await service.change_project(session, project_id, fields, expected_version=if_match, now=utc_now())
-    if "git" in wanted.model_fields_set:
-        await _change_git(session, settings, project_id, wanted.git)
-    return await _answer(session, settings, project_id)
+    outputs = None
+    if "output_dir" in wanted.model_fields_set:
+        outputs = await prepare_outputs(database, settings, project_id, wanted.output_dir)
+    fields = service.Description(name=wanted.name, description=wanted.description, outputs=outputs)
+    async with database.write() as session:
+        await service.change_project(session, project_id, fields, expected_version=if_match, now=utc_now())
+        if "git" in wanted.model_fields_set:
+            await _change_git(session, settings, project_id, wanted.git)
+        return await _answer(session, settings, project_id)
 
 
 @router.post(
@@ -312,7 +317,8 @@ def _project_answer(project: Project, snapshot: Snapshot, settings: Settings, gi
         snapshot_id=snapshot.id,
         file_count=snapshot.file_count,
         size_bytes=snapshot.size_bytes,
-        output_dir=str(service.output_directory(settings, project.id)),
+        output_dir=str(service.output_directory(settings, project.id, project.output_dir)),
+        own_output_dir=project.output_dir,
         created_at=project.created_at,
         updated_at=project.updated_at,
         task_count=project.task_count,

@@ -152,7 +152,7 @@ async def _create(  # noqa: PLR0913 - all that a project begins with
         )
         if also is not None:
             await also(session, project, snapshot)
-    outputs = service.output_directory(shop.settings, project.id)
+    outputs = service.output_directory(shop.settings, project.id, None)
     with full_disk_is_unavailable():
         await asyncio.to_thread(outputs.mkdir, parents=True, exist_ok=True)
     return project, snapshot

@@ -40,6 +40,8 @@ class Project(Base):
     # How many tasks use the project, kept by whoever creates and deletes tasks: counting them for each row of a list
     # would take longer the more tasks there are.
     task_count: Mapped[int] = mapped_column(default=0)
+    # Where its scripts leave their files, below one of the allowed directories; None: below the data directory.
+    output_dir: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]  # when it was put into the trash
@@ -56,6 +58,13 @@ class Project(Base):
         ),
         # The trash, and what is to be purged.
         Index("ix_projects_deleted_at", "deleted_at", sqlite_where=_DELETED, postgresql_where=_DELETED),
+        Index(
+            "uq_projects_output_dir",
+            "output_dir",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

@@ -72,6 +72,11 @@ class ProjectChange(Input):
     git: Annotated[
         GitChange | None, Field(description="The repository that the project follows; null: none any more.")
     ] = None
+    output_dir: str | None = Field(
+        default=None,
+        description="Where its scripts leave their files: an absolute path below one of `KUMO_OUTPUT_ROOTS`, or null "
+        "for the directory below the data directory.",
+    )
 
 
 class FileSave(Input):
@@ -103,6 +108,7 @@ class ProjectOut(BaseModel):
         file_count=12,
         size_bytes=20480,
         output_dir="/var/lib/kumo/outputs/2",
+        own_output_dir=None,
         created_at="2026-01-05T12:00:00.000Z",
         updated_at="2026-01-06T08:30:00.000Z",
         task_count=1,
@@ -117,6 +123,7 @@ class ProjectOut(BaseModel):
     file_count: int
     size_bytes: int
     output_dir: str
+    own_output_dir: str | None = Field(description="The same, where it was chosen; null below the data directory.")
     created_at: UtcMoment
     updated_at: UtcMoment
     task_count: int
@@ -274,6 +281,10 @@ class OutputOut(BaseModel):
     type: Literal["file", "directory", "link", "other"]
     size_bytes: int
     modified_at: UtcMoment
+    written_by: list[int] = Field(
+        description="The run that wrote the file as it is now; several when they went at the same time, none when it "
+        "is not known."
+    )
 
 
 class OutputListing(BaseModel):
@@ -281,10 +292,75 @@ class OutputListing(BaseModel):
 
     model_config = _example(
         path="2026-01",
-        entries=[{"name": "quotes.csv", "type": "file", "size_bytes": 1024, "modified_at": "2026-01-06T08:30:00.000Z"}],
+        entries=[
+            {
+                "name": "quotes.csv",
+                "type": "file",
+                "size_bytes": 1024,
+                "modified_at": "2026-01-06T08:30:00.000Z",
+                "written_by": [311],
+            }
+        ],
         truncated=False,
     )
 
     path: str
     entries: list[OutputOut]
     truncated: Annotated[bool, Field(description="There are more names than are listed.")]
+
+
+class OutputTableOut(BaseModel):
+    """The first rows of a file with delimited columns, the heading among them."""
+
+    delimiter: str
+    rows: list[list[str]]
+    cut: bool = Field(description="There are more than 50 columns, or cells of more than 300 characters.")
+
+
+class OutputPreviewOut(BaseModel):
+    """A part of a file; `text` is null for images and for what is no text."""
+
+    model_config = _example(
+        path="2026-01/quotes.csv",
+        size_bytes=24,
+        modified_at="2026-01-06T08:30:00.000Z",
+        kind="table",
+        encoding="utf-8",
+        text="text,author\nKnow thyself,?\n",
+        table={"delimiter": ",", "rows": [["text", "author"], ["Know thyself", "?"]], "cut": False},
+        truncated=False,
+    )
+
+    path: str
+    size_bytes: int
+    modified_at: UtcMoment
+    kind: Literal["text", "table", "json", "jsonl", "image", "binary"]
+    encoding: str | None
+    text: str | None
+    table: OutputTableOut | None
+    truncated: bool = Field(description="There is more of the file than this part.")
+
+
+class FolderSizeOut(BaseModel):
+    """What a folder holds, with all below it."""
+
+    file_count: int
+    size_bytes: int
+
+
+class OutputSizesOut(BaseModel):
+    """What a folder holds, and what each folder in it does."""
+
+    model_config = _example(
+        path="",
+        file_count=3,
+        size_bytes=4096,
+        folders={"2026-01": {"file_count": 2, "size_bytes": 3072}},
+        complete=True,
+    )
+
+    path: str
+    file_count: int
+    size_bytes: int
+    folders: dict[str, FolderSizeOut]
+    complete: bool = Field(description="false: there is more than could be counted in time.")

@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.access.models import User
 from kumo.db.changes import announce
-from kumo.errors import ChangedMeanwhile, NameTaken, NotFound
+from kumo.errors import ChangedMeanwhile, Conflict, NameTaken, NotFound
 from kumo.projects.models import Project, Snapshot, Source
+from kumo.projects.outputs.place import OutputPlace, allowed_place, default_place
 from kumo.projects.store.trees import Tree
 from kumo.settings import Settings
 
@@ -35,9 +36,22 @@ class Change:
     source: Source = Source.EDIT
 
 
-def output_directory(settings: Settings, project_id: int) -> Path:
-    """Where a project's scripts leave their files; made with the project, and to be made again where it is missing."""
-    return Path(f"{settings.home}/outputs/{project_id}")  # each run asks, and joining paths takes as long again
+def output_directory(settings: Settings, project_id: int, own: str | None) -> Path:
+    """Where a project's scripts leave their files: where its row says, or else below the data directory."""
+    return default_place(settings.home, project_id).path if own is None else Path(own)
+
+
+def output_place(settings: Settings, project_id: int, own: str | None) -> OutputPlace:
+    """The same place with what of it may be trusted; `Conflict` where the settings do not allow it any more."""
+    if own is None:
+        return default_place(settings.home, project_id)
+    place = allowed_place(own, settings.allowed_output_roots)
+    if place is None:
+        raise Conflict(
+            f"The project's output directory {own} lies below no directory of KUMO_OUTPUT_ROOTS any more. "
+            "Choose another one in the project's settings."
+        )
+    return place
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -109,6 +123,16 @@ async def list_snapshots(
     return [(snapshot, actor) for snapshot, actor in await session.execute(statement)]
 
 
+async def list_own_outputs(session: AsyncSession, but: int) -> Sequence[tuple[str, str]]:
+    """The names of the other projects that have an output directory of their own, each with that directory."""
+    rows = await session.execute(
+        select(Project.name, Project.output_dir).where(
+            Project.output_dir.is_not(None), Project.deleted_at.is_(None), Project.id != but
+        )
+    )
+    return [(name, path) for name, path in rows if path is not None]
+
+
 async def refuse_taken_name(session: AsyncSession, name: str) -> None:
     """`Conflict` when a project has this name just now."""
     if await session.scalar(select(Project.id).where(Project.name == name, Project.deleted_at.is_(None))):
@@ -156,19 +180,27 @@ async def advance(
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnOutputs:
+    """Where a project is to have its outputs; None: below the data directory."""
+
+    path: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Description:
     """What a person can change of a project beside its files; None leaves a field as it is."""
 
     name: str | None = None
     description: str | None = None
+    outputs: OwnOutputs | None = None  # checked before: see `own_outputs`
 
 
 async def change_project(
     session: AsyncSession, project_id: int, wanted: Description, *, expected_version: int | None, now: datetime
 ) -> Project:
-    """Rename or describe a project.
+    """Rename or describe a project, or give it another output directory.
 
-    Raises `Conflict` when the name is taken, or when the project is not in the version expected.
+    Raises `Conflict` when the name or the directory is taken, or when the project is not in the version expected.
     """
     project = await find_project(session, project_id)
     statement = update(Project).where(Project.id == project_id, Project.deleted_at.is_(None))
@@ -176,11 +208,14 @@ async def change_project(
         statement = statement.where(Project.version == expected_version)
     name = project.name if wanted.name is None else wanted.name
     description = project.description if wanted.description is None else wanted.description
-    statement = statement.values(name=name, description=description, version=Project.version + 1, updated_at=now)
+    output_dir = project.output_dir if wanted.outputs is None else wanted.outputs.path
+    statement = statement.values(
+        name=name, description=description, output_dir=output_dir, version=Project.version + 1, updated_at=now
+    )
     try:
         changed = await session.scalar(statement.returning(Project.id))
-    except IntegrityError:
-        raise name_taken(name) from None
+    except IntegrityError as error:
+        raise refused(error, name, output_dir) from None
     if changed is None:
         raise ChangedMeanwhile(f"Project {project_id} was changed by somebody else meanwhile. Load it again.")
     announce(session, "project", project_id)
@@ -224,6 +259,13 @@ async def _flush_name(session: AsyncSession, name: str) -> None:
         await session.flush()
     except IntegrityError:
         raise name_taken(name) from None
+
+
+def refused(error: IntegrityError, name: str, output_dir: str | None) -> Conflict:
+    """What is said when the database refuses a row: a living project has the name, or the output directory."""
+    if "output_dir" in str(error.orig):
+        return Conflict(f"Another project has its outputs in {output_dir}. Choose another directory.")
+    return name_taken(name)
 
 
 def name_taken(name: str) -> NameTaken:

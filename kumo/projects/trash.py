@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kumo.db.changes import announce
 from kumo.errors import NotFound
 from kumo.projects.models import Project, Snapshot
-from kumo.projects.service import name_taken
+from kumo.projects.service import refused
 
 IN_TRASH = (Project.deleted_at.is_not(None), Project.purged_at.is_(None))
 
@@ -41,7 +41,10 @@ async def list_trash(
 
 
 async def restore(session: AsyncSession, project_id: int, *, name: str | None, now: datetime) -> Project:
-    """Take a project out of the trash as it was, or under another name; `NameTaken` when a living one has the name."""
+    """Take a project out of the trash as it was, or under another name; `NameTaken` when a living one has the name.
+
+    `Conflict` when one has its output directory: let that one have another first.
+    """
     project = await session.scalar(select(Project).where(Project.id == project_id, *IN_TRASH))
     if project is None:
         raise NotInTrash(project_id)
@@ -53,8 +56,8 @@ async def restore(session: AsyncSession, project_id: int, *, name: str | None, n
     )
     try:
         restored = await session.scalar(statement.returning(Project.id))
-    except IntegrityError:
-        raise name_taken(wanted) from None
+    except IntegrityError as error:
+        raise refused(error, wanted, project.output_dir) from None
     if restored is None:  # purged by somebody else meanwhile
         raise NotInTrash(project_id)
     announce(session, "project", project_id)

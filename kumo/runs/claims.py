@@ -15,7 +15,7 @@ from kumo.projects.models import Project
 from kumo.runs.models import Run
 from kumo.runs.moves import Claim, give_up, start
 from kumo.runs.open_runs import COLUMNS, OpenRun
-from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, Ready, Waits
+from kumo.runs.preparation import WAITS_FOR_BUILD, Impossible, Preparation, ProjectOfRun, Ready, Waits
 from kumo.runs.states import ACTIVE, RunState
 from kumo.runs.tally import Ended
 from kumo.tasks.models import Pool
@@ -40,7 +40,7 @@ _GOING_OF_TASKS = (
 )
 _NOTE_REASON = update(_runs).where(_runs.c.id == bindparam("b_id")).values(reason=bindparam("b_reason"))
 _NEXT = (
-    select(*COLUMNS, _projects.c.name, _pools.c.name, _pools.c.slots)
+    select(*COLUMNS, _projects.c.name, _projects.c.output_dir, _pools.c.name, _pools.c.slots)
     .join(_projects, _projects.c.id == _runs.c.project_id)
     .outerjoin(_pools, _pools.c.id == _runs.c.pool_id)
     .where(
@@ -66,7 +66,7 @@ class Launch:
     """A claimed run on its way to a runner."""
 
     run: OpenRun
-    project_name: str
+    project: ProjectOfRun
     ready: Ready
 
     def to_claim(self) -> Claim:
@@ -138,7 +138,7 @@ async def claim_queued(
         "b_full_pools": places.full_pools,
     }
     reasons: list[dict[str, Any]] = []
-    for *columns, project_name, pool_name, pool_slots in (await session.execute(_NEXT, values)).all():
+    for *columns, project_name, output_dir, pool_name, pool_slots in (await session.execute(_NEXT, values)).all():
         run = OpenRun._make(columns)
         reason = places.wait_for(run, pool_name, pool_slots)
         if reason is None:
@@ -148,7 +148,8 @@ async def claim_queued(
             match await preparation.prepare(session, run, now):
                 case Ready() as ready:
                     places.count(run.task_id, run.pool_id)
-                    claimed.launches.append(Launch(run=run, project_name=project_name, ready=ready))
+                    project = ProjectOfRun(name=project_name, output_dir=output_dir)
+                    claimed.launches.append(Launch(run=run, project=project, ready=ready))
                     continue
                 case Impossible() as impossible:
                     claimed.ends += await give_up(session, run, RunState.QUEUED, impossible.reason, now)

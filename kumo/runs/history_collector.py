@@ -158,8 +158,8 @@ class HistoryCollector:
             await asyncio.to_thread(self._remove_output, project_id)
 
     def _output_ids(self) -> set[int]:
-        root = output_directory(self._settings, 0).parent
+        root = output_directory(self._settings, 0, None).parent
         return {int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()} if root.exists() else set()
 
     def _remove_output(self, project_id: int) -> None:
-        shutil.rmtree(output_directory(self._settings, project_id), ignore_errors=True)
+        shutil.rmtree(output_directory(self._settings, project_id, None), ignore_errors=True)

@@ -118,3 +118,70 @@ class DailyFailures(Base):
     day: Mapped[dt.date] = mapped_column(primary_key=True)
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
     count: Mapped[int]
+
+
+class OutputScan(Base):
+    """Until when it is known what a project's runs have written."""
+
+    __tablename__ = "output_scans"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    scanned_at: Mapped[datetime]  # when the last look at the output directory began
+    complete: Mapped[bool]  # False: there were more files than are looked at
+
+    __table_args__ = ()
+
+
+class OutputWrite(Base):
+    """A file that a run has written, or may have: when it was seen, several went at that moment."""
+
+    __tablename__ = "output_writes"
+
+    id: Mapped[int] = id_column()
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    folder: Mapped[str] = mapped_column(Text)  # below the output directory; "" is that directory itself
+    name: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(String(20))  # the end of the name, as "csv"; "" without
+    size_bytes: Mapped[int]
+    mtime_ns: Mapped[int]
+    written_at: Mapped[datetime]
+    hour: Mapped[int]  # of `written_at`, since 1970: what statistics are grouped by
+    candidates: Mapped[int]  # how many runs went at that moment; only one of them has written it
+    counts: Mapped[bool]  # True for one of the candidates, so that statistics have each file once
+    is_last: Mapped[bool]  # nobody is known to have written the file later
+    # On the first file of a run alone, where no other run went: how long after the run's start it came.
+    latency_seconds: Mapped[float | None]
+
+    __table_args__ = (
+        Index("uq_output_writes_run_id", "run_id", "folder", "name", unique=True),
+        # Who wrote what is in a folder now.
+        Index(
+            "ix_output_writes_last",
+            "project_id",
+            "folder",
+            "name",
+            sqlite_where=text("is_last = 1"),
+            postgresql_where=text("is_last"),
+        ),
+        # Statistics. On SQLite a boolean is compared with 1, and only so does it find the partial index.
+        Index(
+            "ix_output_writes_hour",
+            "project_id",
+            "hour",
+            "type",
+            "size_bytes",
+            sqlite_where=text("counts = 1"),
+            postgresql_where=text("counts"),
+        ),
+        Index(
+            "ix_output_writes_latency",
+            "project_id",
+            "hour",
+            "latency_seconds",
+            sqlite_where=text("latency_seconds IS NOT NULL"),
+            postgresql_where=text("latency_seconds IS NOT NULL"),
+        ),
+        Index("ix_output_writes_project_id", "project_id", "id"),  # the oldest go first
+        {"sqlite_autoincrement": True},
+    )

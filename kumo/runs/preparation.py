@@ -24,7 +24,7 @@ from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
 from kumo.errors import KumoError, Unavailable
 from kumo.projects.models import Snapshot
-from kumo.projects.service import output_directory
+from kumo.projects.service import output_directory, output_place
 from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runner.contract import VARIABLES, AttemptSpec, attempt_directory
 from kumo.runs.crawling import with_rate_limit
@@ -41,6 +41,14 @@ _CACHED_DECLARATIONS = 1000
 
 WEBHOOK_FOLDER = "webhooks"  # in the data directory: the bodies of calls of webhooks
 WAITS_FOR_BUILD = "Waits for its environment to be built."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectOfRun:
+    """What a run is told of its project."""
+
+    name: str
+    output_dir: str | None  # None: below the data directory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +221,12 @@ class Preparation:
             return Impossible(reason=f"The interpreter of run {run.exact_of} is gone: {ready.interpreter}.")
         return ready
 
-    async def attempt_spec(self, run: OpenRun, ready: Ready, project_name: str) -> AttemptSpec:
-        """What the runner of the run's present attempt is asked to do; lays out the files where they are gone."""
+    async def attempt_spec(self, run: OpenRun, ready: Ready, project: ProjectOfRun) -> AttemptSpec:
+        """What the runner of the run's present attempt is asked to do; lays out the files where they are gone.
+
+        `Conflict` when its project's output directory is not allowed any more.
+        """
+        output_place(self._settings, run.project_id, project.output_dir)
         tree_hash = self._known[_key(run)].tree_hash
         tree = self._store.materialised(tree_hash) or await asyncio.to_thread(self._store.materialise, tree_hash)
         directory = attempt_directory(self._settings.home, run.id, run.attempt)
@@ -226,7 +238,7 @@ class Preparation:
             directory=str(directory),
             arguments=with_rate_limit(split_command(run.command, shell=run.shell), rate),
             working_directory=str(tree),
-            environment=self._environment(run, ready, project_name, told) | _files(ready.variables, directory),
+            environment=self._environment(run, ready, project, told) | _files(ready.variables, directory),
             timeout_seconds=run.timeout_seconds,
             stop_grace_seconds=run.stop_grace_seconds,
             **limits.to_json(),
@@ -263,9 +275,9 @@ class Preparation:
         found = declaration_of(lambda path: self._store.read_file(tree_hash, path), script_of(command))
         return None if found is None else found.spec
 
-    def _environment(self, run: OpenRun, ready: Ready, project_name: str, told: dict[str, str]) -> dict[str, str]:
+    def _environment(self, run: OpenRun, ready: Ready, project: ProjectOfRun, told: dict[str, str]) -> dict[str, str]:
         """The script's whole environment: nothing of the server's own but what every program needs."""
-        outputs = str(output_directory(self._settings, run.project_id))
+        outputs = str(output_directory(self._settings, run.project_id, project.output_dir))
         given = ready.variables.environment
         base = self._passed_on | told | dict(ready.set_by_build) | given
         return base | {
@@ -275,7 +287,7 @@ class Preparation:
             "KUMO_TASK_ID": str(run.task_id),
             "KUMO_ATTEMPT": str(run.attempt),
             "KUMO_DUE_AT": "" if run.due_at is None else run.due_at.isoformat().replace("+00:00", "Z"),
-            "KUMO_PROJECT": project_name,
+            "KUMO_PROJECT": project.name,
             **_wishes(run, self._settings.home),
             "OUTPUT_DIR": outputs,
             "DATA_DIR": outputs,

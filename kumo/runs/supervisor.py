@@ -30,7 +30,7 @@ from kumo.runs.models import Run
 from kumo.runs.moves import give_up, is_news, queue_again, store
 from kumo.runs.observation import Observation, observe
 from kumo.runs.open_runs import COLUMNS, OpenRun
-from kumo.runs.preparation import Preparation
+from kumo.runs.preparation import Preparation, ProjectOfRun
 from kumo.runs.states import ACTIVE, OPEN, RunState
 from kumo.runs.tally import Ended
 from kumo.settings import Settings
@@ -259,16 +259,18 @@ class Supervisor:
             await self._preparation.learn(self._database, run)
             async with self._database.read() as session:
                 ready = await self._preparation.as_before(session, run)
-                name = await session.scalar(select(Project.name).where(Project.id == run.project_id))
+                project = await session.get_one(Project, run.project_id)
             log.info("launching again", run_id=run.id)
             self._launched_at[run.id, run.attempt] = monotonic()
-            launches.append(Launch(run=run, project_name=name or "", ready=ready))
+            launches.append(
+                Launch(run=run, project=ProjectOfRun(name=project.name, output_dir=project.output_dir), ready=ready)
+            )
         return launches
 
     async def _launch(self, launch: Launch, now: datetime) -> None:
         run = launch.run
         try:
-            spec = await self._preparation.attempt_spec(run, launch.ready, launch.project_name)
+            spec = await self._preparation.attempt_spec(run, launch.ready, launch.project)
             await self._dispatcher.launch(spec)
         except (KumoError, OSError) as error:
             log.warning("a run could not be launched", run_id=run.id, error=str(error))

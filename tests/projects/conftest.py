@@ -24,6 +24,7 @@ from kumo.projects.store.snapshots import SnapshotStore
 from kumo.runs import history_api
 from kumo.runs.history_collector import HistoryCollector
 from kumo.runs.intake import Intake
+from kumo.runs.outputs_api import router as outputs_router
 from kumo.settings import MIB, Settings
 from kumo.tasks.api import deletion_router
 from tests.rights import mounted
@@ -68,7 +69,7 @@ async def app(database: Database, stored_settings: Settings) -> AsyncIterator[Fa
     made.state.settings = stored_settings
     made.state.authenticator = Authenticator(database, session_lifetime=timedelta(hours=1))
     made.state.history_collector = HistoryCollector(database, stored_settings, utc_now)
-    for each in (router, deletion_router, history_api.router):
+    for each in (router, deletion_router, history_api.router, outputs_router):
         made.include_router(each, prefix="/api/v1")
     made.add_middleware(Gate)
     made.add_middleware(RequestContext)

@@ -143,7 +143,7 @@ async def test_a_directory_becomes_a_project(shop: Workshop, tmp_path: Path) -> 
     project, snapshot = await editing.create_from_directory(shop, name="example", directory=tmp_path / "example")
     assert snapshot.file_count == 1
     assert (tmp_path / "example" / "main.py").exists()
-    assert service.output_directory(shop.settings, project.id).is_dir()
+    assert service.output_directory(shop.settings, project.id, None).is_dir()
 
 
 # --- projects --------------------------------------------------------------------------------------------------------
@@ -224,4 +224,4 @@ async def test_a_lost_race_leaves_no_state_behind(shop: Workshop, database: Data
 
 
 def test_outputs_lie_in_the_data_directory(settings: Settings) -> None:
-    assert service.output_directory(settings, 7) == settings.home / "outputs" / "7"
+    assert service.output_directory(settings, 7, None) == settings.home / "outputs" / "7"

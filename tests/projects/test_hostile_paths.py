@@ -71,7 +71,10 @@ ROUTES: dict[tuple[str, str], list[Callable[[str], Question]]] = {
     ("get", "/snapshots/{snapshot_id}/diff"): [lambda p: ("GET", in_query("/snapshots/1/diff", "path", p), {})],
     ("get", "/outputs"): [lambda p: ("GET", in_query("/outputs", "path", p), {})],
     ("delete", "/outputs"): [lambda p: ("DELETE", in_query("/outputs", "path", p), {})],
-    ("get", "/outputs/file"): [lambda p: ("GET", in_query("/outputs/file", "path", p), {})],
+    **{
+        ("get", f"/outputs/{what}"): [lambda p, what=what: ("GET", in_query(f"/outputs/{what}", "path", p), {})]  # type: ignore[misc]
+        for what in ("file", "image", "preview", "sizes", "archive")
+    },
     ("post", "/scratch"): [lambda p: ("POST", "/scratch", as_json({"path": p}))],
 }
 # The archive's name is shown and never opened; what is in it has a corpus of its own.
@@ -183,7 +186,7 @@ def _is_harmless(method: str, route: str, payload: str, content: dict[str, Any])
     if route == "/search":
         return True  # a pattern that fits nothing finds nothing
     if payload == "":
-        return route in {"/tree", "/outputs", "/files"}  # the top
+        return route in {"/tree", "/outputs", "/outputs/sizes", "/outputs/archive", "/files"}  # the top
     # Half a character comes as a sign that stands for it, but in JSON; no end of a line comes in a form, and of a
     # Windows path the last name alone.
     is_form = "multipart" in str(content)

@@ -42,6 +42,7 @@ async def test_an_archive_becomes_a_project(browser: httpx.AsyncClient, stored_s
         "file_count": 2,
         "size_bytes": 18,
         "output_dir": str(stored_settings.home / "outputs" / str(project["id"])),
+        "own_output_dir": None,
         "created_at": project["created_at"],
         "updated_at": project["updated_at"],
         "task_count": 0,

@@ -38,7 +38,7 @@ async def what_a_run_tells(building: BuildingHouse, definition: EnvironmentDefin
 
 
 def _outputs(house: House) -> Path:
-    return output_directory(house.settings, house.project_id)
+    return output_directory(house.settings, house.project_id, None)
 
 
 @pytest.mark.parametrize("backend", ["uv", "conda"])

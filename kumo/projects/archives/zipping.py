@@ -30,7 +30,7 @@ def folder_name(project_name: str, project_id: int) -> str:
 
 def zip_chunks(store: SnapshotStore, entries: list[PathEntry], folder: str, moment: datetime) -> Iterator[bytes]:
     """The archive, piece by piece. All is in one folder, so that uploading it again gives the same state."""
-    sink = _Sink()
+    sink = ZipSink()
     stamp = moment.timetuple()[:6]
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, entry in entries:
@@ -51,7 +51,7 @@ def zip_chunks(store: SnapshotStore, entries: list[PathEntry], folder: str, mome
     yield sink.take()
 
 
-class _Sink:
+class ZipSink:
     """Takes what the archive writes, until it is sent."""
 
     def __init__(self) -> None:
@@ -59,6 +59,7 @@ class _Sink:
         self._size = 0
 
     def write(self, data: bytes, /) -> int:
+        """Take some bytes, as a file would."""
         self._pieces.append(bytes(data))
         self._size += len(data)
         return len(data)

@@ -11,18 +11,15 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
-from kumo.errors import Conflict, InvalidInput, NotFound
-from kumo.projects.paths import existing_path, shown
+from kumo.errors import InvalidInput
+from kumo.projects.outputs.place import OutputPlace, missing_is_not_found, open_folder
+from kumo.projects.paths import existing_path
 
 MOST_ENTRIES = 10_000
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +30,7 @@ class Output:
     type: Literal["file", "directory", "link", "other"]
     size_bytes: int
     modified_at: datetime
+    mtime_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +41,23 @@ class Listing:
     truncated: bool  # there are more than MOST_ENTRIES
 
 
-def list_outputs(root: Path, raw_path: str) -> Listing:
+def list_outputs(place: OutputPlace, raw_path: str) -> Listing:
     """What is in a folder; nothing when no script has made the output directory yet."""
     path = existing_path(raw_path)
-    if not path and not root.exists():
+    if not path and not place.path.exists():
         return Listing(entries=[], truncated=False)
-    with _open_folder(root, path, path) as folder:
+    with open_folder(place, path, path) as folder:
         with os.scandir(folder) as found:
             names = heapq.nsmallest(MOST_ENTRIES + 1, (item.name for item in found))
         entries = [entry for name in names[:MOST_ENTRIES] if (entry := _describe(folder, name)) is not None]
         return Listing(entries=entries, truncated=len(names) > MOST_ENTRIES)
 
 
-def open_output(root: Path, raw_path: str) -> tuple[io.FileIO, int]:
+def open_output(place: OutputPlace, raw_path: str) -> tuple[io.FileIO, int]:
     """A file to read from, and its size just now; `NotFound` for anything that is no plain file."""
     path = existing_path(raw_path)
     above, _, name = path.rpartition("/")
-    with _open_folder(root, above, path) as folder, _missing_is_not_found(path):
+    with open_folder(place, above, path) as folder, missing_is_not_found(path):
         # NONBLOCK: a pipe would hold us until somebody writes into it.
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         found = os.fstat(descriptor)
@@ -69,51 +67,17 @@ def open_output(root: Path, raw_path: str) -> tuple[io.FileIO, int]:
         return io.FileIO(descriptor), found.st_size
 
 
-def delete_output(root: Path, raw_path: str) -> None:
+def delete_output(place: OutputPlace, raw_path: str) -> None:
     """Delete a file, a link (not what it points to), or a folder with all that is in it."""
     path = existing_path(raw_path)
     above, _, name = path.rpartition("/")
     if not name:
         raise InvalidInput.at("path", "Name the file or folder to delete; the output directory itself stays.")
-    with _open_folder(root, above, path) as folder, _missing_is_not_found(path):
+    with open_folder(place, above, path) as folder, missing_is_not_found(path):
         if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             shutil.rmtree(name, dir_fd=folder)
         else:
             os.unlink(name, dir_fd=folder)
-
-
-@contextmanager
-def _open_folder(root: Path, path: str, asked: str) -> Iterator[int]:
-    """The descriptor of a folder below the root, reached without following a link."""
-    with _missing_is_not_found(asked):
-        descriptor = os.open(root, _FOLDER)
-        try:
-            for part in path.split("/") if path else ():
-                below = os.open(part, _FOLDER, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = below
-        except BaseException:
-            os.close(descriptor)
-            raise
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _missing_is_not_found(path: str) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError:
-        raise Conflict(f"{shown(path)} may not be touched by Kumo: its owner or its mode forbids it.") from None
-    except OSError:
-        # Gone meanwhile, a link, a file where a folder was named, a socket: not there, for whoever asks.
-        raise _not_there(path) from None
-
-
-def _not_there(path: str) -> NotFound:
-    return NotFound(f"There is no file {shown(path)} in the output directory.")
 
 
 def _describe(folder: int, name: str) -> Output | None:
@@ -127,6 +91,7 @@ def _describe(folder: int, name: str) -> Output | None:
         type=_type(found.st_mode),
         size_bytes=found.st_size,
         modified_at=datetime.fromtimestamp(found.st_mtime, UTC),
+        mtime_ns=found.st_mtime_ns,
     )
 
 

@@ -1045,7 +1045,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename or describe a project, or change the repository that it follows
+         * Rename or describe a project, change the repository that it follows, or its output directory
          * @description Change the fields that are given. What a repository holds comes with the next pull, not with this change.
          */
         patch: operations["change_project_api_v1_projects__project_id__patch"];
@@ -1276,7 +1276,7 @@ export interface paths {
         };
         /**
          * List a folder of a project's outputs
-         * @description Give what is in the folder; links are listed, and never followed.
+         * @description Give what is in the folder, and which runs wrote it; links are listed, and never followed.
          */
         get: operations["list_folder_api_v1_projects__project_id__outputs_get"];
         put?: never;
@@ -1286,6 +1286,26 @@ export interface paths {
          * @description Delete it for good; nothing keeps a copy of outputs.
          */
         delete: operations["delete_api_v1_projects__project_id__outputs_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/outputs/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a folder of a project's outputs as a zip archive
+         * @description Give all files of the folder, or of the whole output directory; links are left out.
+         */
+        get: operations["download_folder_api_v1_projects__project_id__outputs_archive_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1303,6 +1323,86 @@ export interface paths {
          * @description Give the file's bytes as they are just now.
          */
         get: operations["read_output_api_v1_projects__project_id__outputs_file_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/outputs/image": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an image of a project's outputs
+         * @description Give a PNG, JPEG, GIF or WebP for a page to show, by what is in it and not by its name; nothing else.
+         */
+        get: operations["show_image_api_v1_projects__project_id__outputs_image_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/outputs/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a part of a file of a project's outputs
+         * @description Give text in the encoding that it is found to have, the first rows of a table, or say that it is neither.
+         */
+        get: operations["preview_output_api_v1_projects__project_id__outputs_preview_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/outputs/sizes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Add up what a folder of a project's outputs holds
+         * @description Count files and bytes, in five seconds at the most: at least so much is there when it is not complete.
+         */
+        get: operations["measure_folder_api_v1_projects__project_id__outputs_sizes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/outputs/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say how much a project's runs have written over time
+         * @description Count files once for each run that wrote them; both ends are moved outwards to whole hours or days.
+         */
+        get: operations["show_statistics_api_v1_projects__project_id__outputs_statistics_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1736,6 +1836,26 @@ export interface paths {
          *     A line's time is that of the last entry at or before it.
          */
         get: operations["log_times_api_v1_runs__run_id__log_times_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/outputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what a run wrote
+         * @description Give the files that were written while the run went, some seconds after; those that were deleted since, too.
+         */
+        get: operations["list_outputs_of_run_api_v1_runs__run_id__outputs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2384,6 +2504,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AmountOut
+         * @description Some files.
+         */
+        AmountOut: {
+            /** Bytes */
+            bytes: number;
+            /** Files */
+            files: number;
+            /**
+             * Type
+             * @description The end of their names, as “csv”; empty without.
+             */
+            type: string;
+        };
         /**
          * AppliedOut
          * @description When the file was applied last.
@@ -3624,6 +3759,16 @@ export interface components {
             path: string;
         };
         /**
+         * FolderSizeOut
+         * @description What a folder holds, with all below it.
+         */
+        FolderSizeOut: {
+            /** File Count */
+            file_count: number;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
          * FoundFileOut
          * @description A file with matches.
          */
@@ -4229,6 +4374,18 @@ export interface components {
             state: string;
         };
         /**
+         * LatencyOut
+         * @description How long runs took from their start to their first file, as far as that was surely theirs.
+         */
+        LatencyOut: {
+            /** P50 Seconds */
+            p50_seconds: number | null;
+            /** P95 Seconds */
+            p95_seconds: number | null;
+            /** Runs */
+            runs: number;
+        };
+        /**
          * LimitFields
          * @description The most that a run may use; null is no limit, a field that is left out keeps its value.
          */
@@ -4557,6 +4714,25 @@ export interface components {
             items: components["schemas"]["NewerVersionOut"][];
         };
         /**
+         * OutputBucketOut
+         * @description What was written in one hour or day.
+         */
+        OutputBucketOut: {
+            /**
+             * At
+             * @description Its beginning.
+             */
+            at: string;
+            /** Bytes */
+            bytes: number;
+            /** Files */
+            files: number;
+            /** Files Per Second */
+            files_per_second: number;
+            /** Types */
+            types: components["schemas"]["AmountOut"][];
+        };
+        /**
          * OutputListing
          * @description What scripts have left in one folder, sorted by name.
          * @example {
@@ -4565,7 +4741,10 @@ export interface components {
          *           "modified_at": "2026-01-06T08:30:00.000Z",
          *           "name": "quotes.csv",
          *           "size_bytes": 1024,
-         *           "type": "file"
+         *           "type": "file",
+         *           "written_by": [
+         *             311
+         *           ]
          *         }
          *       ],
          *       "path": "2026-01",
@@ -4599,6 +4778,148 @@ export interface components {
              * @enum {string}
              */
             type: "file" | "directory" | "link" | "other";
+            /**
+             * Written By
+             * @description The run that wrote the file as it is now; several when they went at the same time, none when it is not known.
+             */
+            written_by: number[];
+        };
+        /**
+         * OutputPreviewOut
+         * @description A part of a file; `text` is null for images and for what is no text.
+         * @example {
+         *       "encoding": "utf-8",
+         *       "kind": "table",
+         *       "modified_at": "2026-01-06T08:30:00.000Z",
+         *       "path": "2026-01/quotes.csv",
+         *       "size_bytes": 24,
+         *       "table": {
+         *         "cut": false,
+         *         "delimiter": ",",
+         *         "rows": [
+         *           [
+         *             "text",
+         *             "author"
+         *           ],
+         *           [
+         *             "Know thyself",
+         *             "?"
+         *           ]
+         *         ]
+         *       },
+         *       "text": "text,author\nKnow thyself,?\n",
+         *       "truncated": false
+         *     }
+         */
+        OutputPreviewOut: {
+            /** Encoding */
+            encoding: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "text" | "table" | "json" | "jsonl" | "image" | "binary";
+            /** Modified At */
+            modified_at: string;
+            /** Path */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
+            table: components["schemas"]["OutputTableOut"] | null;
+            /** Text */
+            text: string | null;
+            /**
+             * Truncated
+             * @description There is more of the file than this part.
+             */
+            truncated: boolean;
+        };
+        /**
+         * OutputSizesOut
+         * @description What a folder holds, and what each folder in it does.
+         * @example {
+         *       "complete": true,
+         *       "file_count": 3,
+         *       "folders": {
+         *         "2026-01": {
+         *           "file_count": 2,
+         *           "size_bytes": 3072
+         *         }
+         *       },
+         *       "path": "",
+         *       "size_bytes": 4096
+         *     }
+         */
+        OutputSizesOut: {
+            /**
+             * Complete
+             * @description false: there is more than could be counted in time.
+             */
+            complete: boolean;
+            /** File Count */
+            file_count: number;
+            /** Folders */
+            folders: {
+                [key: string]: components["schemas"]["FolderSizeOut"];
+            };
+            /** Path */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * OutputStatisticsOut
+         * @description What a project's runs wrote in whole hours or days of UTC.
+         */
+        OutputStatisticsOut: {
+            /**
+             * Bucket
+             * @enum {string}
+             */
+            bucket: "hour" | "day";
+            /** Buckets */
+            buckets: components["schemas"]["OutputBucketOut"][];
+            /** Bytes */
+            bytes: number;
+            /**
+             * Complete
+             * @description false: there are more files than are looked at, so that some may be missing.
+             */
+            complete: boolean;
+            /** Files */
+            files: number;
+            /**
+             * Files Per Second
+             * @description Over the part of the window that has passed.
+             */
+            files_per_second: number;
+            /** From */
+            from: string;
+            /**
+             * Known Since
+             * @description What was written before is not kept any more; null: all is.
+             */
+            known_since: string | null;
+            latency: components["schemas"]["LatencyOut"];
+            /** To */
+            to: string;
+            /** Types */
+            types: components["schemas"]["AmountOut"][];
+        };
+        /**
+         * OutputTableOut
+         * @description The first rows of a file with delimited columns, the heading among them.
+         */
+        OutputTableOut: {
+            /**
+             * Cut
+             * @description There are more than 50 columns, or cells of more than 300 characters.
+             */
+            cut: boolean;
+            /** Delimiter */
+            delimiter: string;
+            /** Rows */
+            rows: string[][];
         };
         /**
          * PackageChange
@@ -4864,6 +5185,11 @@ export interface components {
             git?: components["schemas"]["GitChange"] | null;
             /** Name */
             name?: string | null;
+            /**
+             * Output Dir
+             * @description Where its scripts leave their files: an absolute path below one of `KUMO_OUTPUT_ROOTS`, or null for the directory below the data directory.
+             */
+            output_dir?: string | null;
         };
         /**
          * ProjectList
@@ -4906,6 +5232,11 @@ export interface components {
             name: string;
             /** Output Dir */
             output_dir: string;
+            /**
+             * Own Output Dir
+             * @description The same, where it was chosen; null below the data directory.
+             */
+            own_output_dir: string | null;
             /** Size Bytes */
             size_bytes: number;
             /** Snapshot Id */
@@ -5219,6 +5550,47 @@ export interface components {
              * @description Of a run that is asked for by itself and has been started: what it was given, by name.
              */
             variables?: components["schemas"]["GivenVariableOut"][] | null;
+        };
+        /**
+         * RunOutputList
+         * @description A page of what a run wrote, in the order in which it was found.
+         */
+        RunOutputList: {
+            /** File Count */
+            file_count: number;
+            /** Items */
+            items: components["schemas"]["RunOutputOut"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /**
+             * Settled
+             * @description false: the run has not been over for long enough, and more may come.
+             */
+            settled: boolean;
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * RunOutputOut
+         * @description A file that a run wrote.
+         */
+        RunOutputOut: {
+            /**
+             * Candidates
+             * @description How many runs of the project went at that moment; with more than one, any of them may have written it.
+             */
+            candidates: number;
+            /**
+             * Is Last
+             * @description No later run is known to have written the file again.
+             */
+            is_last: boolean;
+            /** Path */
+            path: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Written At */
+            written_at: string;
         };
         /**
          * RunRequest
@@ -11247,6 +11619,85 @@ export interface operations {
             };
         };
     };
+    download_folder_api_v1_projects__project_id__outputs_archive_get: {
+        parameters: {
+            query?: {
+                /** @description A path below the output directory, as “2026-01/quotes.csv”. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     read_output_api_v1_projects__project_id__outputs_file_get: {
         parameters: {
             query: {
@@ -11299,6 +11750,298 @@ export interface operations {
             };
             /** @description conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_image_api_v1_projects__project_id__outputs_image_get: {
+        parameters: {
+            query: {
+                /** @description A path below the output directory, as “2026-01/quotes.csv”. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/gif": string;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    preview_output_api_v1_projects__project_id__outputs_preview_get: {
+        parameters: {
+            query: {
+                /** @description A path below the output directory, as “2026-01/quotes.csv”. */
+                path: string;
+                /** @description The first 256 KiB of the file, or the last. */
+                part?: "start" | "end";
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputPreviewOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    measure_folder_api_v1_projects__project_id__outputs_sizes_get: {
+        parameters: {
+            query?: {
+                /** @description A path below the output directory, as “2026-01/quotes.csv”. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputSizesOut"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    show_statistics_api_v1_projects__project_id__outputs_statistics_get: {
+        parameters: {
+            query?: {
+                /** @description Without: 24 hours, or 31 days. */
+                from?: string | null;
+                /** @description Without: now. */
+                to?: string | null;
+                /** @description By the hour, or by the day, of UTC. */
+                bucket?: "hour" | "day";
+                /** @description CSV has a line for each bucket and type of file. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path: {
+                project_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputStatisticsOut"];
+                    "text/csv": string;
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12709,6 +13452,69 @@ export interface operations {
             };
             /** @description unauthenticated */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description validation_error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    list_outputs_of_run_api_v1_runs__run_id__outputs_get: {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                run_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOutputList"];
+                };
+            };
+            /** @description unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

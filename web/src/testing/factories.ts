@@ -92,6 +92,7 @@ export function makeProject(changes: Partial<Schemas['ProjectOut']> = {}): Schem
     file_count: 3,
     size_bytes: 2_560,
     output_dir: '/srv/kumo/outputs/2',
+    own_output_dir: null,
     created_at: '2026-01-05T12:00:00Z',
     updated_at: '2026-01-06T08:30:00Z',
     task_count: 0,

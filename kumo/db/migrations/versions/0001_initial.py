@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("snapshot_id", sa.BigInteger(), nullable=True),
         sa.Column("task_count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("output_dir", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
@@ -39,6 +40,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("deleted_at IS NOT NULL"),
             postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_projects_output_dir",
+            ["output_dir"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
         )
 
     op.create_table(
@@ -678,3 +686,61 @@ def upgrade() -> None:
         batch_op.create_index("ix_slots_reason", ["task_id", "reason", "due_at"], unique=False)
         batch_op.create_index("ix_slots_run_id", ["run_id"], unique=False)
         batch_op.create_index("ix_slots_task_id", ["task_id", "due_at"], unique=False)
+
+    op.create_table(
+        "output_scans",
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scanned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_output_scans_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_output_scans")),
+    )
+    op.create_table(
+        "output_writes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("type", sa.String(length=20), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("hour", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("candidates", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("is_last", sa.Boolean(), nullable=False),
+        sa.Column("latency_seconds", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_output_writes_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_output_writes_run_id_runs"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_output_writes")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("output_writes", schema=None) as batch_op:
+        batch_op.create_index("uq_output_writes_run_id", ["run_id", "folder", "name"], unique=True)
+        batch_op.create_index(
+            "ix_output_writes_last",
+            ["project_id", "folder", "name"],
+            unique=False,
+            sqlite_where=sa.text("is_last = 1"),
+            postgresql_where=sa.text("is_last"),
+        )
+        batch_op.create_index(
+            "ix_output_writes_latency",
+            ["project_id", "hour", "latency_seconds"],
+            unique=False,
+            sqlite_where=sa.text("latency_seconds IS NOT NULL"),
+            postgresql_where=sa.text("latency_seconds IS NOT NULL"),
+        )
+        batch_op.create_index("ix_output_writes_project_id", ["project_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_output_writes_hour",
+            ["project_id", "hour", "type", "size_bytes"],
+            unique=False,
+            sqlite_where=sa.text("counts = 1"),
+            postgresql_where=sa.text("counts"),
+        )

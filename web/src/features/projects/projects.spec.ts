@@ -55,11 +55,16 @@ describe('the page of a project', () => {
     expect(page.text()).toContain('requirements.txt')
   })
 
-  it('lists outputs, and links what can be downloaded', async () => {
-    const entries = [{ name: 'quotes 1.csv', type: 'file', size_bytes: 1_024, modified_at: '2026-01-06T08:30:00Z' }]
-    server({ 'GET /projects/2/outputs': { body: { path: '2026', entries, truncated: false } } })
-    const page = await openProject('?tab=outputs&path=2026')
-    expect(page.get('[data-testid=output-row] a').attributes('href')).toBe('/api/v1/projects/2/outputs/file?path=2026%2Fquotes%201.csv')
+  it('gives the project another output directory, and shows beside the field why not', async () => {
+    const refusal = { code: 'validation_error', message: 'It must lie below a directory of KUMO_OUTPUT_ROOTS.', path: '', details: [{ field: 'output_dir', message: 'It must lie below a directory of KUMO_OUTPUT_ROOTS.' }], request_id: '1' }
+    const requests = server({ 'PATCH /projects/2': { status: 422, body: { error: refusal } } })
+    const page = await openProject('?tab=settings')
+    await page.get('[data-testid=project-output-dir]').setValue('/etc/x')
+    await page.get('[data-testid=project-output-dir-save]').trigger('submit')
+    await flushPromises()
+    const sent = requests.find((request) => request.method === 'PATCH')
+    expect(await sent?.clone().json()).toEqual({ output_dir: '/etc/x' })
+    expect(page.text()).toContain('It must lie below a directory of KUMO_OUTPUT_ROOTS.')
   })
 
   it('says which tasks keep it from being deleted', async () => {

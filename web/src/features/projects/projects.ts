@@ -8,7 +8,6 @@ export type Project = Schemas['ProjectOut']
 export type TreeEntry = Schemas['TreeEntryOut']
 export type Tree = Schemas['TreeOut']
 export type ProjectFile = Schemas['FileOut']
-export type Output = Schemas['OutputOut']
 export type Detection = Schemas['DetectionOut']
 
 export const PROJECTS = ['projects'] as const
@@ -58,13 +57,6 @@ export function detectionQuery(id: number) {
   })
 }
 
-export function outputsQuery(id: number, path: string) {
-  return queryOptions({
-    queryKey: detailKey('projects', id, 'outputs', path),
-    queryFn: ({ signal }) => unwrap(api.GET('/projects/{project_id}/outputs', { params: { path: { project_id: id }, query: { path } }, signal })),
-  })
-}
-
 export type FoundFile = Schemas['FoundFileOut']
 
 const BASE = '/api/v1/projects'
@@ -77,10 +69,6 @@ export function rawFileUrl(id: number, path: string): string {
 /** Where an image is shown from; never as a page, whatever is in it. */
 export function imageUrl(id: number, path: string): string {
   return `${BASE}/${id}/images/${path.split('/').map(encodeURIComponent).join('/')}`
-}
-
-export function outputUrl(id: number, path: string): string {
-  return `${BASE}/${id}/outputs/file?path=${encodeURIComponent(path)}`
 }
 
 export function archiveUrl(id: number): string {
