@@ -22,7 +22,7 @@ install: .venv/run.stamp kumo/web/index.html ## Make .venv, install Kumo into it
 
 test: dev check ## Run the checks and all tests
 	@scripts/bsdtar-path >/dev/null
-	@KUMO_CHROMIUM="$$(scripts/chromium-path)" $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist loadfile
+	@KUMO_CHROMIUM="$$(scripts/chromium-path)" $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist loadfile --no-loadscope-reorder
 	@scripts/npm run --silent test
 
 check: dev ## Check formatting, lint, types, imports, generated files
