@@ -21,9 +21,7 @@ run: install ## Install what is missing and start Kumo, with an example project,
 install: .venv/run.stamp kumo/web/index.html ## Make .venv, install Kumo into it, build the web UI
 
 test: dev check ## Run the checks and all tests
-	@scripts/bsdtar-path >/dev/null
-	@KUMO_CHROMIUM="$$(scripts/chromium-path)" $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist loadfile --no-loadscope-reorder
-	@scripts/npm run --silent test
+	@scripts/test
 
 check: dev ## Check formatting, lint, types, imports, generated files
 	@scripts/check

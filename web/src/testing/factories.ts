@@ -101,6 +101,16 @@ export function makeProject(changes: Partial<Schemas['ProjectOut']> = {}): Schem
   }
 }
 
+export function makeDetection(changes: Partial<Schemas['DetectionOut']> = {}): Schemas['DetectionOut'] {
+  return {
+    environment: { source: 'requirements.txt', python: null },
+    commands: ['python main.py'],
+    kinds: [{ name: 'script', files: ['main.py'] }],
+    spiders: [],
+    ...changes,
+  }
+}
+
 export function makePull(changes: Partial<Schemas['PullOut']> = {}): Schemas['PullOut'] {
   return {
     id: 12,

@@ -2,7 +2,7 @@ import { flushPromises, type VueWrapper } from '@vue/test-utils'
 import { describe, expect, it } from 'vitest'
 
 import { openQuestion } from '@/composables/useConfirm'
-import { makeMe, makeProject } from '@/testing/factories'
+import { makeDetection, makeMe, makeProject } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import ProjectListPage from './ProjectListPage.vue'
@@ -13,7 +13,7 @@ function server(handlers: Record<string, Handler> = {}): Request[] {
     'GET /auth/me': { body: makeMe() },
     'GET /projects/2': { body: makeProject() },
     'GET /projects/2/tree': { body: { snapshot_id: 41, entries: [] } },
-    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'], kinds: [{ name: 'script', files: ['main.py'] }], spiders: [] } },
+    'GET /projects/2/detection': { body: makeDetection() },
     ...handlers,
   })
 }

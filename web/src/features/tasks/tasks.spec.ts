@@ -1,7 +1,7 @@
 import { flushPromises } from '@vue/test-utils'
 import { describe, expect, it, vi } from 'vitest'
 
-import { makeEnvironment, makeList, makeMe, makePool, makeProject, makeRun, makeSlot, makeSlotSummary, makeTask } from '@/testing/factories'
+import { makeDetection, makeEnvironment, makeList, makeMe, makePool, makeProject, makeRun, makeSlot, makeSlotSummary, makeTask } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import TaskFormPage from './TaskFormPage.vue'
@@ -43,7 +43,7 @@ function serve(more: Record<string, Handler> = {}): Request[] {
     'GET /timezones': { body: { items: ['Europe/Berlin', 'UTC'] } },
     'GET /projects': { body: makeList(makeProject()) },
     'GET /projects/2': { body: makeProject() },
-    'GET /projects/2/detection': { body: { environment: { source: 'requirements.txt', python: null }, commands: ['python main.py'], kinds: [{ name: 'script', files: ['main.py'] }], spiders: [] } },
+    'GET /projects/2/detection': { body: makeDetection() },
     'GET /environments': { body: makeList(makeEnvironment()) },
     'GET /pools': { body: makeList(makePool()) },
     'POST /triggers/preview': { body: PREVIEW },

@@ -2,7 +2,7 @@ import { flushPromises } from '@vue/test-utils'
 import { describe, expect, it } from 'vitest'
 
 import { openQuestion } from '@/composables/useConfirm'
-import { makeGit, makeMe, makeProject, makePull } from '@/testing/factories'
+import { makeDetection, makeGit, makeMe, makeProject, makePull } from '@/testing/factories'
 import { mountPage } from '@/testing/mountPage'
 import { errorAnswer, fakeServer, type Handler } from '@/testing/server'
 import ProjectPage from '../ProjectPage.vue'
@@ -13,7 +13,7 @@ function server(handlers: Record<string, Handler> = {}): Request[] {
   return fakeServer({
     'GET /auth/me': { body: makeMe() },
     'GET /projects/2/tree': { body: { snapshot_id: 41, entries: [] } },
-    'GET /projects/2/detection': { body: { environment: { source: null, python: null }, commands: [] } },
+    'GET /projects/2/detection': { body: makeDetection() },
     'GET /git/credentials': { body: { items: [{ id: 1, name: 'deploy', kind: 'token', username: 'kumo', project_count: 2, created_at: '2026-01-05T12:00:00Z', updated_at: '2026-01-05T12:00:00Z' }] } },
     'GET /git/hosts': { body: { items: [] } },
     ...handlers,
