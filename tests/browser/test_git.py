@@ -43,7 +43,7 @@ def test_a_project_is_brought_from_git_and_pulled(
     page.get_by_test_id("git-credential-secret").fill(key[0])
     page.get_by_test_id("git-credential-save").click()
     expect(page.get_by_test_id("git-credential")).to_contain_text("deploy")
-    page.get_by_test_id("project-name").fill("followed quotes")
+    page.get_by_test_id("project-name").fill("followed repository")
     page.get_by_test_id("project-create").click()
 
     # A host is trusted once somebody has seen its key.
