@@ -8,8 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Table, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Table
 
 from kumo.runs.models import Run
 
@@ -49,9 +48,3 @@ class OpenRun(NamedTuple):
 
 _runs = cast(Table, Run.__table__)
 COLUMNS = [_runs.c[name] for name in OpenRun._fields]
-_ONE = select(*COLUMNS)
-
-
-async def read(session: AsyncSession, run_id: int) -> OpenRun:
-    """One run that exists."""
-    return OpenRun._make((await session.execute(_ONE.where(_runs.c.id == run_id))).one())

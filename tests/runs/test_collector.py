@@ -7,6 +7,7 @@ import shutil
 from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kumo.clock import utc_now
 from kumo.environments import service
@@ -15,9 +16,10 @@ from kumo.environments.models import Build, Environment
 from kumo.environments.needs.definition import EnvironmentDefinition
 from kumo.environments.needs.spec import EnvironmentSpec
 from kumo.environments.states import BuildState
-from kumo.runs import open_runs
 from kumo.runs import service as runs
 from kumo.runs.collector import Collector
+from kumo.runs.models import Run
+from kumo.runs.open_runs import COLUMNS, OpenRun
 from kumo.runs.preparation import Ready
 from kumo.runs.states import RunState
 from tests.runs.building import BuildingHouse
@@ -158,6 +160,11 @@ async def test_what_no_table_knows_goes_too_and_what_is_new_stays(building: Buil
     assert not unknown.exists()
 
 
+async def read_open(session: AsyncSession, run_id: int) -> OpenRun:
+    """A run as the loops read it."""
+    return OpenRun._make((await session.execute(select(*COLUMNS).where(Run.id == run_id))).one())
+
+
 # --- races -----------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +176,7 @@ async def test_a_run_that_takes_a_build_first_keeps_the_collector_from_it(buildi
     await building.activate(environment_id, 0)
     run_id = await house.request(await house.add_task("python works.py", environment_id=environment_id))
     async with house.database.read() as session:
-        await building.preparation.learn(house.database, await open_runs.read(session, run_id))
+        await building.preparation.learn(house.database, await read_open(session, run_id))
 
     async def activate_and_collect() -> None:
         await building.activate(environment_id, 1)
@@ -177,7 +184,7 @@ async def test_a_run_that_takes_a_build_first_keeps_the_collector_from_it(buildi
 
     async with house.database.write() as session:
         run = await runs.get(session, run_id)
-        ready = await building.preparation.prepare(session, await open_runs.read(session, run_id), utc_now())
+        ready = await building.preparation.prepare(session, await read_open(session, run_id), utc_now())
         assert isinstance(ready, Ready)
         meanwhile = asyncio.create_task(activate_and_collect())
         await asyncio.wait({meanwhile}, timeout=0.3)
